@@ -63,10 +63,12 @@ interface KnownServer extends DialedServer {
 export const recallServer = <Server extends KnownServer>(
   { store, addresses }: Memory,
   server: Server
-): Effect.Effect<Server> =>
-  Effect.gen(function* () {
-    const redacted = server.reconnectToken?.session
-    if (redacted === undefined || used.has(redacted)) return server
+): Effect.Effect<Server> => {
+  const redacted = server.reconnectToken?.session
+  // most have none, and this is asked for each connection
+  if (redacted === undefined) return Effect.succeed(server)
+  return Effect.gen(function* () {
+    if (used.has(redacted)) return server
     const session = Redacted.value(redacted)
     if (session.server !== server.memory) return server
     used.add(redacted)
@@ -78,3 +80,4 @@ export const recallServer = <Server extends KnownServer>(
     const initialRttMillis = Math.min(Math.max(session.rttMillis, MIN_RTT_MILLIS), MAX_RTT_MILLIS)
     return { ...server, transport: { ...server.transport, initialRttMillis } }
   })
+}

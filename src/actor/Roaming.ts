@@ -126,9 +126,9 @@ export class Roaming {
 
   private lookAtNewcomers(interfaces: NetworkInterfacesShape): Effect.Effect<void> {
     const look = Effect.suspend(() => {
-      const actors = [...this.newcomers]
+      const actors = [...this.newcomers].filter(({ failure }) => failure === undefined)
       this.newcomers.clear()
-      return this.look(interfaces, actors)
+      return actors.length === 0 ? Effect.void : this.look(interfaces, actors)
     })
     return Effect.delay(look, GATHER_MILLIS)
   }

@@ -5,7 +5,6 @@ import type { PostHandshake } from "../handshake/PostHandshake.ts"
 import { TlsClient } from "../handshake/TlsClient.ts"
 import { TlsServer } from "../handshake/TlsServer.ts"
 import type { SessionTicket } from "../capability/TicketStore.ts"
-import { decodeSessionTicket } from "../handshake/SessionTicket.ts"
 import type {
   ClientResumption,
   ServerResumption,
@@ -19,6 +18,7 @@ import { Level, Version } from "../wire/PacketType.ts"
 import {
   decodeTransportParameters,
   encodeTransportParameters,
+  readChosenVersion,
   type TransportParameters
 } from "../wire/TransportParameters.ts"
 import { TransportError, TransportErrorCode } from "../wire/TransportError.ts"
@@ -120,14 +120,7 @@ export class HandshakeDriver {
   }
 
   private serverResumption(given: ServerResumption): ServerResumption {
-    return {
-      ...given,
-      openTicket: (identity) => {
-        const opened = given.openTicket(identity)
-        const ticket = opened && decodeSessionTicket(opened)
-        return ticket !== undefined && sessionVersion(ticket) === this.versions.original ? opened : undefined
-      }
-    }
+    return { ...given, mayResume: (ticket) => sessionVersion(ticket) === this.versions.original }
   }
 
   /** Undefined until `complete`. */
@@ -275,12 +268,8 @@ export class HandshakeDriver {
 }
 
 /** The version of a ticket's session, as its server declared it. */
-export const sessionVersion = ({ transportParameters }: SessionTicket): number => {
-  const parameters = decodeTransportParameters(transportParameters, "server")
-  return parameters instanceof TransportError
-    ? Version.v1
-    : (parameters.versionInformation?.chosen ?? Version.v1)
-}
+export const sessionVersion = ({ transportParameters }: SessionTicket): number =>
+  readChosenVersion(transportParameters) ?? Version.v1
 
 /** TLS alert. RFC 7301 §3.2 */
 const NO_APPLICATION_PROTOCOL = 120

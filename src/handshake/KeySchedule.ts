@@ -1,4 +1,4 @@
-import type { CryptoSuiteShape } from "../capability/CryptoSuite.ts"
+import type { CryptoSuiteShape, HashAlgorithm } from "../capability/CryptoSuite.ts"
 import type { CipherSuite } from "../protect/CipherSuite.ts"
 import { hkdfExpandLabel, hkdfExtract } from "../protect/hkdf.ts"
 
@@ -10,63 +10,86 @@ export interface TrafficSecrets {
   readonly server: Uint8Array
 }
 
+/** What is the same in every handshake. */
+interface Constants {
+  readonly emptyHash: Uint8Array
+  readonly zeros: Uint8Array
+  /** What the (EC)DHE secret is extracted with where there is no PSK. */
+  readonly saltWithoutPsk: Uint8Array
+}
+
+const knownConstants = new WeakMap<CryptoSuiteShape, Map<HashAlgorithm, Constants>>()
+
+const constantsOf = (suite: CryptoSuiteShape, { hash, hashLength }: CipherSuite): Constants => {
+  let byHash = knownConstants.get(suite)
+  if (byHash === undefined) knownConstants.set(suite, (byHash = new Map()))
+  const known = byHash.get(hash)
+  if (known !== undefined) return known
+  const emptyHash = suite.hash(hash, none)
+  const zeros = new Uint8Array(hashLength)
+  const earlySecret = hkdfExtract(suite, hash, zeros, zeros)
+  const saltWithoutPsk = hkdfExpandLabel(suite, hash, earlySecret, "derived", emptyHash, hashLength)
+  const constants = { emptyHash, zeros, saltWithoutPsk }
+  byHash.set(hash, constants)
+  return constants
+}
+
 /** The TLS 1.3 key schedule. RFC 8446 §7.1 */
 export class KeySchedule {
   exporterSecret: Uint8Array = none
   resumptionSecret: Uint8Array = none
   private readonly suite: CryptoSuiteShape
   private readonly cipher: CipherSuite
-  private readonly emptyHash: Uint8Array
-  private secret: Uint8Array
+  private readonly constants: Constants
+  /** The early secret, then the handshake secret, then the main secret; without a PSK nothing is derived from the first. */
+  private secret: Uint8Array | undefined
 
-  /** `psk` only on resumption; without it the early secret is derived from zeros. */
-  constructor(
-    suite: CryptoSuiteShape,
-    cipher: CipherSuite,
-    psk: Uint8Array = new Uint8Array(cipher.hashLength)
-  ) {
+  /** `psk` only on resumption. */
+  constructor(suite: CryptoSuiteShape, cipher: CipherSuite, psk?: Uint8Array) {
     this.suite = suite
     this.cipher = cipher
-    this.emptyHash = suite.hash(cipher.hash, none)
-    this.secret = hkdfExtract(suite, cipher.hash, new Uint8Array(cipher.hashLength), psk)
+    this.constants = constantsOf(suite, cipher)
+    this.secret = psk && hkdfExtract(suite, cipher.hash, this.constants.zeros, psk)
   }
 
   /** The binder of a resumption PSK over a ClientHello truncated before its binders. RFC 8446 §4.2.11.2 */
   binder(transcript: Uint8Array): Uint8Array {
-    return this.finished(this.derive(this.secret, "res binder", this.emptyHash), transcript)
+    return this.finished(this.derive("res binder", this.constants.emptyHash), transcript)
   }
 
   /** The secret of 0-RTT packets; `transcript` covers the ClientHello. */
   earlySecret(transcript: Uint8Array): Uint8Array {
-    return this.derive(this.secret, "c e traffic", transcript)
+    return this.derive("c e traffic", transcript)
   }
 
   /** Mixes in the (EC)DHE or KEM secret. */
   agree(sharedSecret: Uint8Array): void {
-    const salt = this.derive(this.secret, "derived", this.emptyHash)
+    const { emptyHash, saltWithoutPsk } = this.constants
+    const salt = this.secret === undefined ? saltWithoutPsk : this.derive("derived", emptyHash)
     this.secret = hkdfExtract(this.suite, this.cipher.hash, salt, sharedSecret)
   }
 
   handshakeSecrets(transcript: Uint8Array): TrafficSecrets {
-    const client = this.derive(this.secret, "c hs traffic", transcript)
-    const server = this.derive(this.secret, "s hs traffic", transcript)
+    const client = this.derive("c hs traffic", transcript)
+    const server = this.derive("s hs traffic", transcript)
     return { client, server }
   }
 
   /** `transcript` ends with the server's Finished. */
   applicationSecrets(transcript: Uint8Array): TrafficSecrets {
-    const salt = this.derive(this.secret, "derived", this.emptyHash)
-    this.secret = hkdfExtract(this.suite, this.cipher.hash, salt, new Uint8Array(this.cipher.hashLength))
-    this.exporterSecret = this.derive(this.secret, "exp master", transcript)
+    const { emptyHash, zeros } = this.constants
+    const salt = this.derive("derived", emptyHash)
+    this.secret = hkdfExtract(this.suite, this.cipher.hash, salt, zeros)
+    this.exporterSecret = this.derive("exp master", transcript)
     return {
-      client: this.derive(this.secret, "c ap traffic", transcript),
-      server: this.derive(this.secret, "s ap traffic", transcript)
+      client: this.derive("c ap traffic", transcript),
+      server: this.derive("s ap traffic", transcript)
     }
   }
 
   /** `transcript` ends with the client's Finished. */
   resume(transcript: Uint8Array): void {
-    this.resumptionSecret = this.derive(this.secret, "res master", transcript)
+    this.resumptionSecret = this.derive("res master", transcript)
   }
 
   /** The PSK of the ticket with this nonce. RFC 8446 §4.6.1 */
@@ -81,8 +104,9 @@ export class KeySchedule {
     return suite.hmac(cipher.hash, key, transcript)
   }
 
-  private derive(secret: Uint8Array, label: string, transcript: Uint8Array): Uint8Array {
-    return hkdfExpandLabel(this.suite, this.cipher.hash, secret, label, transcript, this.cipher.hashLength)
+  private derive(label: string, transcript: Uint8Array): Uint8Array {
+    const { hash, hashLength } = this.cipher
+    return hkdfExpandLabel(this.suite, hash, this.secret!, label, transcript, hashLength)
   }
 }
 

@@ -48,7 +48,7 @@ interface Answer {
 }
 
 /** More than one, for clients that open several connections in parallel or race them. RFC 8446 §4.6.1 */
-const TICKETS_PER_HANDSHAKE = 2
+const TICKETS_PER_FULL_HANDSHAKE = 2
 
 /** The server state machine. RFC 8446 §A.2 */
 export class TlsServer extends TlsSession {
@@ -298,7 +298,6 @@ export class TlsServer extends TlsSession {
     this.emitKeys(Level.OneRtt, "read", cipher, this.clientSecret)
     this.postHandshake = new PostHandshake("server", this.exporter(cipher), undefined)
     this.emit({ _tag: "complete", facts: this.facts() })
-    this.schedule!.resume(this.transcript.digest())
     this.issueTickets()
     return undefined
   }
@@ -320,9 +319,12 @@ export class TlsServer extends TlsSession {
   // RFC 9001 §4.4 #2 #3, §4.9 #2: tickets are the only post-handshake messages, sent in 1-RTT
   private issueTickets(): void {
     const { resumption, random } = this.config
-    const { offer, cipher } = this.answering
+    const { offer, cipher, psk } = this.answering
     if (resumption === undefined || !offer.resumable) return
-    for (let i = 0; i < TICKETS_PER_HANDSHAKE; i++) {
+    this.schedule!.resume(this.transcript.digest())
+    // one replaces the one that was used: the client has as many as before
+    const count = psk === undefined ? TICKETS_PER_FULL_HANDSHAKE : 1
+    for (let i = 0; i < count; i++) {
       const nonce = Uint8Array.of(i)
       const ticket = issueTicket(resumption, random, nonce, {
         secret: this.schedule!.ticketSecret(nonce),

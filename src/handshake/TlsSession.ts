@@ -99,6 +99,8 @@ export interface ServerResumption {
   readonly sealTicket: (plaintext: Uint8Array) => Uint8Array
   /** Undefined for anything not created by `sealTicket`. */
   readonly openTicket: (identity: Uint8Array) => Uint8Array | undefined
+  /** Whether a session may be resumed in this connection. By default any may. */
+  readonly mayResume?: (ticket: SessionTicket) => boolean
   /** Decides whether to accept 0-RTT: guards against replay and changed settings. Without it 0-RTT is never accepted. */
   readonly acceptEarlyData?: (request: EarlyDataRequest) => boolean
 }

@@ -7,6 +7,8 @@ export class Transcript {
   /** The messages before ServerHello, kept until the hash is selected; PSK binders cover them. */
   private hellos: Array<Uint8Array> = []
   private hash: RunningHash | undefined = undefined
+  /** Of the messages so far, which several secrets may depend on. */
+  private digested: Uint8Array | undefined = undefined
 
   constructor(suite: CryptoSuiteShape) {
     this.suite = suite
@@ -15,6 +17,7 @@ export class Transcript {
   add(message: Uint8Array): void {
     if (this.hash === undefined) this.hellos.push(message)
     else this.hash.update(message)
+    this.digested = undefined
   }
 
   /** The digest with `bytes` appended, such as a ClientHello truncated before its binders. RFC 8446 §4.2.11.2 */
@@ -40,7 +43,8 @@ export class Transcript {
     this.hellos = []
   }
 
+  /** Not to be changed: it is the same until the next message. */
   digest(): Uint8Array {
-    return this.hash!.digest()
+    return (this.digested ??= this.hash!.digest())
   }
 }

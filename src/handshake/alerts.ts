@@ -28,11 +28,17 @@ const names = new Map<number, string>(Object.entries(Alert).map(([name, alert]) 
 export const alertText = (alert: number): string => [alert, names.get(alert) ?? []].flat().join(", ")
 
 /** Why the handshake failed: the alert for the peer, and a readable reason. */
-export interface TlsFailure {
+export class TlsFailure {
   readonly alert: number
   /** The transport error code to close with. */
   readonly code: number
   readonly reason: string
+
+  constructor(alert: number, code: number, reason: string) {
+    this.alert = alert
+    this.code = code
+    this.reason = cut(reason)
+  }
 }
 
 /** Reasons can contain input from the peer, so their length is limited. */
@@ -41,18 +47,11 @@ const MAX_REASON_LENGTH = 200
 const cut = (reason: string): string =>
   reason.length <= MAX_REASON_LENGTH ? reason : `${reason.slice(0, MAX_REASON_LENGTH - 1)}…`
 
-export const failure = (alert: number, reason: string): TlsFailure => ({
-  alert,
-  code: TransportErrorCode.CRYPTO_ERROR + alert,
-  reason: cut(reason)
-})
+export const failure = (alert: number, reason: string): TlsFailure =>
+  new TlsFailure(alert, TransportErrorCode.CRYPTO_ERROR + alert, reason)
 
 /** For errors where RFC 9001 requires PROTOCOL_VIOLATION instead of an alert. */
-export const violation = (alert: number, reason: string): TlsFailure => ({
-  alert,
-  code: TransportErrorCode.PROTOCOL_VIOLATION,
-  reason: cut(reason)
-})
+export const violation = (alert: number, reason: string): TlsFailure =>
+  new TlsFailure(alert, TransportErrorCode.PROTOCOL_VIOLATION, reason)
 
-export const isFailure = (value: object | undefined): value is TlsFailure =>
-  value !== undefined && "alert" in value
+export const isFailure = (value: object | undefined): value is TlsFailure => value instanceof TlsFailure

@@ -86,7 +86,8 @@ const openTicket = (resumption: ServerResumption, identity: Uint8Array): Session
   if (identity.length > MAX_TICKET_BYTES) return undefined // not one of ours
   const plaintext = resumption.openTicket(identity)
   const ticket = plaintext === undefined ? undefined : decodeSessionTicket(plaintext)
-  return ticket === undefined || isExpired(ticket, resumption.nowMillis()) ? undefined : ticket
+  if (ticket === undefined || isExpired(ticket, resumption.nowMillis())) return undefined
+  return resumption.mayResume?.(ticket) === false ? undefined : ticket
 }
 
 /** Whether the session matches the current offer and configuration. */

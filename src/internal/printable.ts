@@ -9,6 +9,8 @@
 /** Longer text is truncated, so that it cannot fill logs. UTF-16 code units. */
 export const MAX_PRINTABLE = 200
 
+/** Shown as it is: ASCII, without control characters and runs of white space. */
+const plain = /^(?: ?[!-~])*$/
 const interpreted = /[\p{Cc}\p{Cf}\p{Co}\p{Cs}\p{Zl}\p{Zp}]/gu
 
 /** The same text, of the same length, with what would be interpreted replaced. */
@@ -29,6 +31,7 @@ export const printableJson = (value: unknown): string =>
 
 /** At most `most` code units of `text`, on one line, followed by `…` when truncated. */
 export const printable = (text: string, most: number = MAX_PRINTABLE): string => {
+  if (text.length <= most && plain.test(text)) return text
   const cleaned = withoutControls(text.slice(0, most + 1).replaceAll(/\s+/g, " "))
   return text.length <= most ? cleaned : `${cleaned.slice(0, most)}…`
 }
@@ -41,4 +44,8 @@ export const printableBytes = (
   start: number = 0,
   end: number = bytes.length,
   most: number = MAX_PRINTABLE
-): string => printable(utf8.decode(bytes.subarray(start, Math.min(end, start + 4 * (most + 1)))), most)
+): string =>
+  // most reasons are empty
+  start === end
+    ? ""
+    : printable(utf8.decode(bytes.subarray(start, Math.min(end, start + 4 * (most + 1)))), most)

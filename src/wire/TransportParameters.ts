@@ -201,6 +201,22 @@ export const forgetIntroductions = (
   for (const key of introductions) if (parameters[key] !== undefined) parameters[key] = undefined
 }
 
+/** The version that parameters which were accepted before name as chosen, if any. */
+export const readChosenVersion = (bytes: Uint8Array): number | undefined => {
+  const r = new ByteReader(bytes)
+  while (r.remaining > 0) {
+    const id = r.varint()
+    const length = r.varint()
+    if (id === Id.version_information && length >= 4) {
+      const chosen = r.u32()
+      return r.failed ? undefined : chosen
+    }
+    r.skip(length)
+    if (r.failed) return undefined
+  }
+  return undefined
+}
+
 /** IANA has registered a few dozen, and duplicates are forbidden. */
 const MAX_PARAMETERS = 256
 

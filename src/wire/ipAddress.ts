@@ -21,9 +21,15 @@ export const parseIp = (text: string): IpAddress | undefined => {
 
 const parseIpv4 = (text: string): Uint8Array | undefined => {
   const parts = text.split(".")
-  // some parsers read a leading zero as octal, others do not
-  const isByte = (part: string) => /^(0|[1-9]\d{0,2})$/.test(part) && Number(part) <= 255
-  return parts.length === 4 && parts.every(isByte) ? Uint8Array.from(parts, Number) : undefined
+  if (parts.length !== 4) return undefined
+  const bytes = new Uint8Array(4)
+  for (let i = 0; i < 4; i++) {
+    const byte = Number(parts[i])
+    // as numbers are written: some parsers read a leading zero as octal, others do not
+    if (!(byte >= 0 && byte <= 255) || String(byte) !== parts[i]) return undefined
+    bytes[i] = byte
+  }
+  return bytes
 }
 
 const parseIpv6 = (text: string): Uint8Array | undefined => {

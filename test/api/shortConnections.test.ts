@@ -2,10 +2,15 @@
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Stream from "effect/Stream"
-import { describe, expect, it } from "vitest"
+import { describe, expect, it } from "@effect/vitest"
+import { NodeIdentity } from "../../layers/node/index.ts"
 import { checkedOnce } from "../../src/checkedOnce.ts"
+import { clientSettings } from "../../src/clientSettings.ts"
+import { connectSettings, ConnectSchema } from "../../src/EndpointOptions.ts"
+import { check as checkSchema, checkTransport } from "../../src/QuicOptions.ts"
 import { NetworkInterfaces } from "../../src/capability/NetworkInterfaces.ts"
 import { invalidOption } from "../../src/QuicError.ts"
+import { suite } from "../io.ts"
 import { itSim } from "../sim/itSim.ts"
 import { endpoints } from "./pair.ts"
 import { type Place, simWorld } from "./World.ts"
@@ -47,6 +52,11 @@ describe("a connection that is over soon", () => {
       for (let i = 0; i < 3; i++) yield* Effect.scoped(client.connect(connectOptions))
       yield* client.connect(connectOptions)
       yield* Effect.sleep(200)
+      // nor are others that are over by then
+      const quiet = looks
+      for (let i = 0; i < 3; i++) yield* Effect.scoped(client.connect(connectOptions))
+      yield* Effect.sleep(200)
+      expect(looks).toBe(quiet)
       // those that were made within 100 ms at once
       const before = looks
       yield* Effect.all([client.connect(connectOptions), client.connect(connectOptions)], { concurrency: 2 })
@@ -113,4 +123,32 @@ describe("options checked once", () => {
       expect(checks()).toBe(i)
     }
   })
+})
+
+describe("the settings of a connection", () => {
+  it.effect("are built once for options that are equal", () =>
+    Effect.gen(function* () {
+      const identity = yield* NodeIdentity.developmentCertificate({ keyType: "ed25519" })
+      const context = {
+        suite,
+        randomBytes: (length: number) => new Uint8Array(length),
+        nowMillis: () => 0,
+        checkTransport: checkedOnce(checkTransport),
+        checkConnect: checkedOnce((options: object) =>
+          Effect.map(checkSchema(ConnectSchema, options as never), connectSettings)
+        ),
+        shared: { peerCertificateTypes: ["x509"], keyLog: false }
+      } as const
+      const settings = (wish: object = {}) =>
+        clientSettings({ host: "192.0.2.1", port: 443, alpn: ["a"], ...wish }, context)
+      const first = yield* settings()
+      expect(yield* settings({ transport: {} })).toBe(first)
+      expect((yield* settings({ transport: { maxIdleTimeout: 5_000 } })).transport).not.toBe(first.transport)
+      const named = yield* settings({ identity })
+      expect(named.tls.selectIdentity(undefined)?.chain).toEqual(identity.chain)
+      expect(named.memory).not.toBe(first.memory)
+      expect((yield* settings()).tls.selectIdentity(undefined)).toBeUndefined()
+      expect((yield* settings({ host: "192.0.2.2" })).expectedName).toBe("192.0.2.2")
+    })
+  )
 })

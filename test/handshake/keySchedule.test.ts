@@ -37,6 +37,26 @@ for (const suite of [node, noble])
       )
     })
 
+    it("makes one HMAC for the handshake secret where there is no PSK", () => {
+      let hmacs = 0
+      const counting: typeof suite = {
+        ...suite,
+        hmac: (...args) => {
+          hmacs++
+          return suite.hmac(...args)
+        }
+      }
+      new KeySchedule(counting, aes128).agree(shared)
+      hmacs = 0
+      const schedule = new KeySchedule(counting, aes128)
+      schedule.agree(shared)
+      expect(hmacs).toBe(1)
+      // constants are those of the hash
+      const other = new KeySchedule(counting, cipherSuites.get(0x1302)!)
+      other.agree(shared)
+      expect(other.handshakeSecrets(toServerHello).client).toHaveLength(48)
+    })
+
     it("derives the same as another HKDF", () => {
       const psk = unhex("4ecd0eb6ec3b4d87f5d6028f922ca4c5851a277fd41311c9e62d2c9492e1c4f3")
       const transcript = new Uint8Array(32).fill(7)

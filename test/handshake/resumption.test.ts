@@ -285,6 +285,8 @@ describe("a session", () => {
     for (let i = 0; i < 3; i++) {
       const pair = issuer.again(ticket)
       expectResumed(pair)
+      // in place of the one that was used
+      expect(pair.client.all("ticket")).toHaveLength(1)
       ticket = pair.client.one("ticket")!.ticket
       expect(ticket.peer).toEqual({ _tag: "x509", chain: identity().chain })
     }

@@ -9,6 +9,7 @@ import {
   decodeTransportParameters,
   defaultTransportParameters,
   encodeTransportParameters,
+  readChosenVersion,
   TransportParameterId as Id,
   type TransportParameters
 } from "../../src/wire/TransportParameters.ts"
@@ -329,5 +330,20 @@ describe("TRANSPORT_PARAMETER_ERROR is reported for", () => {
     const noId = parameter(Id.initial_source_connection_id, "")
     expect(decode(preferred + noId)).toEqual(refusal("preferred_address without connection IDs"))
     expect(decode(noId + preferred)).toEqual(refusal("preferred_address without connection IDs"))
+  })
+})
+
+describe("the version that parameters name as chosen", () => {
+  it("is what decoding them finds, and nothing is found beyond their end", () => {
+    fc.assert(
+      fc.property(fc.option(versions, { nil: undefined }), fc.nat(200), (versionInformation, cut) => {
+        const given = versionInformation && { versionInformation }
+        const parameters = { ...defaultTransportParameters, maxIdleTimeoutMillis: 70_000, ...given }
+        const bytes = encodeTransportParameters(parameters, "server", random)
+        expect(readChosenVersion(bytes)).toBe(versionInformation?.chosen)
+        const short = readChosenVersion(bytes.subarray(0, Math.max(0, bytes.length - cut)))
+        expect([undefined, versionInformation?.chosen]).toContain(short)
+      })
+    )
   })
 })
