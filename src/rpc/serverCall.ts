@@ -119,12 +119,16 @@ export class ServerCall implements ArrivingCall, BudgetedCall, Arrival {
       left = error
       return Effect.andThen(interrupt, connectionEnd)
     }
-    // the handler of a call that wanted no reply goes on after that has arrived
-    const watched = Effect.raceFirst(this.untilReset, Effect.andThen(this.stream.finished, connectionEnd))
-    return Effect.flatMap(
-      Effect.raceFirst(Deferred.await(this.ended), Effect.catchIf(watched, isOfStream, callerLeft)),
-      () => (left === undefined ? Effect.void : Effect.fail(left))
-    )
+    return Effect.suspend(() => {
+      const ended = Deferred.await(this.ended)
+      // a handler that waits for nothing needs nobody to watch its caller
+      if (Deferred.isDoneUnsafe(this.ended)) return ended
+      // the handler of a call that wanted no reply goes on after that has arrived
+      const watched = Effect.raceFirst(this.untilReset, Effect.andThen(this.stream.finished, connectionEnd))
+      return Effect.flatMap(Effect.raceFirst(ended, Effect.catchIf(watched, isOfStream, callerLeft)), () =>
+        left === undefined ? Effect.void : Effect.fail(left)
+      )
+    })
   }
 
   /** A caller that has finished its side still waits for the reply. */

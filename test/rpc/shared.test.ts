@@ -24,8 +24,13 @@ const server = Effect.fnUntraced(function* (name: string) {
   const handlers = Names.toLayer({
     Name: () => Effect.succeed(name),
     Caller: () =>
-      Effect.map(QuicRpc.QuicPeer, (caller) =>
-        [caller?.certificate?._tag, caller?.address.host, caller?.paths.length].join(" ")
+      Effect.map(
+        QuicRpc.QuicPeer,
+        (caller) =>
+          // what a log would show of it
+          [JSON.parse(JSON.stringify(caller))].map(({ certificate, address, paths }) =>
+            [certificate?._tag, address.host, paths.length].join(" ")
+          )[0]
       )
   })
   const served = RpcServer.layer(Names).pipe(
