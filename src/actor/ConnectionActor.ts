@@ -26,7 +26,7 @@ import { type ConnectionListener, pumpEvents } from "./eventPump.ts"
 import { type HandledConnection, Handlers } from "./Handlers.ts"
 import { PathActor, type PathHost } from "./PathActor.ts"
 import { type ServerMemory, SessionSaver } from "./SessionSaver.ts"
-import { StreamRouter } from "./StreamRouter.ts"
+import { StreamRouter, WAKES } from "./StreamRouter.ts"
 import { type Verdict, type VerifyOptions, verifyPeer } from "./verifyPeer.ts"
 import { readersOf } from "./readersOf.ts"
 import type { TraversalRecord } from "./TraversalRecord.ts"
@@ -277,13 +277,15 @@ export class ConnectionActor implements PathHost, HandledConnection, ConnectionL
     const { datagrams } = this.core
     const canOpenBidirectional = this.core.streams.pollOpenable(false)
     const canOpen = this.core.streams.pollOpenable(true) || canOpenBidirectional
-    streams.settle()
+    const left = streams.settle(WAKES)
     for (let settled = datagrams.fates.shift(); settled !== undefined; settled = datagrams.fates.shift())
       this.fates?.settle(settled.id, Effect.succeed(settled.fate))
     datagrams.announce()
     signals.driven.wakeAll()
-    const hasOpened = streams.routeOpened()
-    if (canOpen || hasOpened || datagrams.hasReceived) signals.changed.wakeAll()
+    const opened = streams.routeOpened(left)
+    if (canOpen || opened > 0 || datagrams.hasReceived) signals.changed.wakeAll()
+    // what the woken have written is sent before the others run
+    if (opened === left) this.touch()
   }
 
   onPeerProven(request: VerifyOptions["request"]): void {

@@ -13,6 +13,9 @@ import { StreamActor } from "./StreamActor.ts"
 import type { StreamClaim } from "./StreamClaim.ts"
 import type { Tally } from "./WaitList.ts"
 
+/** Streams whose fibers are woken or started in one round of the loop: what they write is sent before the next ones run. */
+export const WAKES = 16
+
 /** What claims by preamble need of their connection. */
 type ClaimSurroundings = Pick<ClaimHost, "touch" | "wake" | "fork">
 
@@ -103,16 +106,15 @@ export class StreamRouter {
     return unidirectional ? this.unclaimedUnidirectional : this.unclaimedBidirectional
   }
 
-  /** Routes the streams that the peer has opened, bidirectional ones first; returns whether there were any. */
-  routeOpened(): boolean {
-    let id = this.core.pollOpened()
-    if (id < 0) return false
-    const unidirectional: Array<number> = []
-    for (; id >= 0; id = this.core.pollOpened())
-      if (isUnidirectional(id)) unidirectional.push(id)
+  /** Routes some of the streams that the peer has opened, bidirectional ones first; returns how many. */
+  routeOpened(most: number): number {
+    let routed = 0
+    let unidirectional: Array<number> | undefined
+    for (let id = -1; routed < most && (id = this.core.pollOpened()) >= 0; routed++)
+      if (isUnidirectional(id)) (unidirectional ??= []).push(id)
       else this.route(id)
-    for (const each of unidirectional) this.route(each)
-    return true
+    for (const each of unidirectional ?? []) this.route(each)
+    return routed
   }
 
   private route(id: number): void {
@@ -143,12 +145,20 @@ export class StreamRouter {
     return withdrawn
   }
 
-  /** Wakes the waiters of changed streams, and drops closed streams. */
-  settle(): void {
+  /** Wakes the waiters of changed streams, at most about so many, and drops closed streams; returns how many are left to it. */
+  settle(most: number): number {
     const { core, actors } = this
-    for (let id = core.pollReadable(); id >= 0; id = core.pollReadable()) actors?.get(id)?.readable.wakeAll()
-    for (let id = core.pollWritable(); id >= 0; id = core.pollWritable()) actors?.get(id)?.wakeWriters()
-    for (let id = core.pollStopped(); id >= 0; id = core.pollStopped()) actors?.get(id)?.wakeWriters()
+    let id = -1
+    let left = most
+    for (; left > 0 && (id = core.pollReadable()) >= 0; left--) actors?.get(id)?.readable.wakeAll()
+    for (; left > 0 && (id = core.pollWritable()) >= 0; left--) actors?.get(id)?.wakeWriters()
+    for (; left > 0 && (id = core.pollStopped()) >= 0; left--) actors?.get(id)?.wakeWriters()
+    if (left > 0) this.dropClosed()
+    return left
+  }
+
+  private dropClosed(): void {
+    const { core, actors } = this
     for (let id = core.pollClosed(); id >= 0; id = core.pollClosed()) {
       const actor = actors?.get(id)
       if (actor === undefined) continue

@@ -2,6 +2,7 @@ import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import { describe, expect, it } from "vitest"
 import { StreamRouter } from "../../src/actor/StreamRouter.ts"
+import type { QuicStream } from "../../src/index.ts"
 import type { StreamSet } from "../../src/stream/StreamSet.ts"
 import { pair, text } from "../api/pair.ts"
 import { simulated } from "../api/World.ts"
@@ -13,7 +14,7 @@ const routed = () => {
   const router = new StreamRouter(core, () => 0, { add: () => {} })
   const open = (...ids: ReadonlyArray<number>) => {
     opened.push(...ids)
-    return router.routeOpened()
+    return router.routeOpened(1_000)
   }
   const claim = (takes: (id: number) => boolean) => {
     const offered: Array<number> = []
@@ -36,8 +37,8 @@ const any = () => true
 describe("a stream that the peer opens", () => {
   it("waits to be accepted while it is not claimed", () => {
     const { router, open, waiting } = routed()
-    expect(open(0, 2, 4)).toBe(true)
-    expect(open()).toBe(false)
+    expect(open(0, 2, 4)).toBe(3)
+    expect(open()).toBe(0)
     expect(waiting()).toEqual([2, 1])
     expect(router.unclaimed(false).shift()).toBe(0)
     expect(router.unclaimed(true).shift()).toBe(2)
@@ -75,6 +76,56 @@ describe("a stream that the peer opens", () => {
     expect(taken).toEqual([0])
     expect(waiting()).toEqual([1, 0])
   })
+})
+
+describe("many streams at once", () => {
+  const COUNT = 50
+
+  simulated.it(
+    "are answered as they are served: replies to the first leave before the last are begun",
+    (world) =>
+      Effect.gen(function* () {
+        const { far, near } = yield* pair(world)
+        const sentBefore: Array<number> = []
+        const answer = (stream: QuicStream) =>
+          Effect.sync(() => sentBefore.push(far.stats.datagramsSent)).pipe(
+            Effect.andThen(stream.write(text("yes")))
+          )
+        yield* Effect.forkScoped(Effect.ignore(far.serveStreams(answer)))
+        const streams = yield* Effect.replicateEffect(near.openBidi, COUNT)
+        for (const stream of streams) yield* stream.write(text("?"))
+        yield* Effect.forEach(streams, (stream) => stream.readAll(), { concurrency: COUNT })
+        expect(sentBefore).toHaveLength(COUNT)
+        expect(sentBefore.at(-1)).toBeGreaterThan(sentBefore[0])
+      })
+  )
+
+  simulated.it("wake their readers in turns, and all of them", (world) =>
+    Effect.gen(function* () {
+      const { far, near } = yield* pair(world)
+      const streams = yield* Effect.replicateEffect(near.openBidi, COUNT)
+      for (const stream of streams) yield* stream.write(text("?"))
+      const accepted = yield* Effect.replicateEffect(far.acceptBidi, COUNT)
+      yield* Effect.forEach(accepted, (stream) => stream.read(), { concurrency: COUNT })
+      const sentBefore: Array<number> = []
+      const echoes = yield* Effect.forkScoped(
+        Effect.forEach(
+          accepted,
+          (stream) =>
+            Effect.flatMap(stream.read(), (bytes) => {
+              sentBefore.push(far.stats.datagramsSent)
+              return stream.write(bytes!)
+            }),
+          { concurrency: COUNT }
+        )
+      )
+      yield* Effect.sleep(100)
+      for (const stream of streams) yield* stream.write(text("!"))
+      yield* Fiber.join(echoes)
+      expect(sentBefore).toHaveLength(COUNT)
+      expect(sentBefore.at(-1)).toBeGreaterThan(sentBefore[0])
+    })
+  )
 })
 
 simulated.it("serveStreams leaves nothing to accept; interrupted, it leaves what follows", (world) =>
