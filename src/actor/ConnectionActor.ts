@@ -278,7 +278,7 @@ export class ConnectionActor implements PathHost, HandledConnection, ConnectionL
     const canOpenBidirectional = this.core.streams.pollOpenable(false)
     const canOpen = this.core.streams.pollOpenable(true) || canOpenBidirectional
     const left = streams.settle(WAKES)
-    for (let settled = datagrams.fates.shift(); settled !== undefined; settled = datagrams.fates.shift())
+    for (let settled = datagrams.takeFate(); settled !== undefined; settled = datagrams.takeFate())
       this.fates?.settle(settled.id, Effect.succeed(settled.fate))
     datagrams.announce()
     signals.driven.wakeAll()

@@ -73,6 +73,7 @@ export class SessionSaver {
       this.token = undefined
       if (token !== undefined) return Effect.flatMap(store.putAddressToken(server, token), () => this.saveAll)
       this.isSaving = false
+      this.tickets.clear()
       return Effect.void
     })
   }

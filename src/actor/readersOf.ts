@@ -8,14 +8,20 @@ interface ReadConnection {
 }
 
 /** Tells the core of a client how many fibers wait for data; a server need not ask, as it cannot be forgotten by a NAT. */
-export const readersOf = (actor: ReadConnection): Tally => {
-  const { core } = actor
-  if (core.config.role === "server") return uncounted
-  return {
-    add: (by) => {
-      if (by <= 0) core.stopAwaiting(-by)
-      else if (core.awaitData(actor.now())) actor.touch()
-    }
+export const readersOf = (actor: ReadConnection): Tally =>
+  actor.core.config.role === "server" ? uncounted : new Readers(actor)
+
+class Readers implements Tally {
+  private readonly actor: ReadConnection
+
+  constructor(actor: ReadConnection) {
+    this.actor = actor
+  }
+
+  add(by: number): void {
+    const { actor } = this
+    if (by <= 0) actor.core.stopAwaiting(-by)
+    else if (actor.core.awaitData(actor.now())) actor.touch()
   }
 }
 

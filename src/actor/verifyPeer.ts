@@ -28,7 +28,7 @@ export const verifyPeer = ({ core, verifier, request, parent, report, conclude }
   const judge = verifier.verify({
     peer: request.peer,
     role: otherRole(role),
-    serverName: tls.expectedName
+    serverName: tls!.expectedName
   })
   const judged = Effect.map(Effect.result(judge), (result) =>
     conclude(

@@ -1,8 +1,21 @@
 import { printable } from "../internal/printable.ts"
+import type { Role } from "../wire/Role.ts"
 import { Level } from "../wire/PacketType.ts"
 import { type TransportError, TransportErrorCode } from "../wire/TransportError.ts"
 import type { ConnectionEvent } from "./ConnectionEvents.ts"
 import { type CloseReason, type Lifecycle, silentClose } from "./lifecycle.ts"
+
+/** What the end of a connection depends on. */
+interface ClosedConnection {
+  readonly lifecycle: Lifecycle
+  readonly events: Array<ConnectionEvent>
+  readonly config: { readonly role: Role }
+  readonly handshake: { readonly complete: boolean }
+  readonly paths: {
+    readonly ptoMicros: number
+    readonly active: { readonly amplification: { readonly validated: boolean } }
+  }
+}
 
 /**
  * Closes a connection: the content of CONNECTION_CLOSE, how often it is repeated, and how long the closing and
@@ -13,11 +26,7 @@ export class Closer {
   pending = false
   /** When the closing or draining state ends. */
   deadlineMicros = Number.POSITIVE_INFINITY
-  private readonly lifecycle: Lifecycle
-  private readonly events: Array<ConnectionEvent>
-  private readonly ptoMicros: () => number
-  /** An unvalidated client gets a single CONNECTION_CLOSE: see `isStranger` in ConnectionParts. */
-  readonly isStranger: () => boolean
+  private readonly connection: ClosedConnection
   private isSaidOnce = false
   /** Counted from the local close: datagrams and bytes received, the size of the close, bytes of its repetitions. */
   private received = 0
@@ -25,16 +34,21 @@ export class Closer {
   private closeBytes = 0
   private repeatedBytes = 0
 
-  constructor(
-    lifecycle: Lifecycle,
-    events: Array<ConnectionEvent>,
-    ptoMicros: () => number,
-    isStranger: () => boolean
-  ) {
-    this.lifecycle = lifecycle
-    this.events = events
-    this.ptoMicros = ptoMicros
-    this.isStranger = isStranger
+  constructor(connection: ClosedConnection) {
+    this.connection = connection
+  }
+
+  private get lifecycle(): Lifecycle {
+    return this.connection.lifecycle
+  }
+
+  /**
+   * server: the client has neither completed the handshake nor validated its address. It gets a single CONNECTION_CLOSE, and
+   * no closing or draining state, since the address may be forged. RFC 9000 §8.1, §21.2
+   */
+  get isStranger(): boolean {
+    const { config, handshake, paths } = this.connection
+    return config.role === "server" && !handshake.complete && !paths.active.amplification.validated
   }
 
   get reason(): CloseReason | undefined {
@@ -49,8 +63,8 @@ export class Closer {
     if (!this.lifecycle.to("closing")) return
     this.lifecycle.closeReason = reason
     this.pending = true
-    this.deadlineMicros = nowMicros + Math.max(3 * this.ptoMicros(), lingerMicros)
-    this.events.push({ _tag: "closed" })
+    this.deadlineMicros = nowMicros + Math.max(3 * this.connection.paths.ptoMicros, lingerMicros)
+    this.connection.events.push({ _tag: "closed" })
   }
 
   /** Closes it as the application asks: see `close`. */
@@ -74,15 +88,15 @@ export class Closer {
 
   /** Enters the draining state without sending anything: on a stateless reset or the peer's close. */
   drain(reason: CloseReason, nowMicros: number): void {
-    if (this.isStranger()) return this.discard(reason)
+    if (this.isStranger) return this.discard(reason)
     const wasOpen = this.lifecycle.isOpen
     if (!this.lifecycle.to("draining")) return
     this.pending = false
     // already closed locally: the reason and the deadline are set
     if (!wasOpen) return
     this.lifecycle.closeReason = reason
-    this.deadlineMicros = nowMicros + 3 * this.ptoMicros()
-    this.events.push({ _tag: "closed" })
+    this.deadlineMicros = nowMicros + 3 * this.connection.paths.ptoMicros
+    this.connection.events.push({ _tag: "closed" })
   }
 
   /** Closes at once and silently: idle and handshake timeouts, version negotiation. §10.1 */
@@ -93,9 +107,9 @@ export class Closer {
     this.deadlineMicros = Number.POSITIVE_INFINITY
     if (wasOpen) {
       this.lifecycle.closeReason = reason
-      this.events.push({ _tag: "closed" })
+      this.connection.events.push({ _tag: "closed" })
     }
-    this.events.push({ _tag: "drained" })
+    this.connection.events.push({ _tag: "drained" })
   }
 
   /**
@@ -111,7 +125,7 @@ export class Closer {
 
   /** CONNECTION_CLOSE was sent, or cannot be: an unvalidated client gets it only once. */
   onCloseSent(): void {
-    if (this.lifecycle.state === "closing" && (this.isSaidOnce || this.isStranger()))
+    if (this.lifecycle.state === "closing" && (this.isSaidOnce || this.isStranger))
       this.discard(this.lifecycle.closeReason!)
   }
 

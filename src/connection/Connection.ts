@@ -9,11 +9,12 @@ import { Level } from "../wire/PacketType.ts"
 import { hexadecimal } from "../internal/hexadecimal.ts"
 import type { SocketAddress } from "../wire/SocketAddress.ts"
 import { TransportError, TransportErrorCode } from "../wire/TransportError.ts"
+import { addPath } from "./addPath.ts"
 import type { Closer } from "./Closer.ts"
 import type { ConnectionConfig } from "./ConnectionConfig.ts"
 import type { ConnectionEvent } from "./ConnectionEvents.ts"
 import type { ConnectionOrigin } from "./ConnectionOrigin.ts"
-import { addPath, ConnectionParts } from "./ConnectionParts.ts"
+import { ConnectionParts } from "./ConnectionParts.ts"
 import type { ConnectionPath, PathSetup } from "./ConnectionPath.ts"
 import { ConnectionTimers, isUnanswered } from "./ConnectionTimers.ts"
 import { DatagramBuilder } from "./DatagramBuilder.ts"
@@ -76,8 +77,7 @@ export class Connection {
     this.firstFlight = config.role === "client" ? new FirstFlight(parts, this.progress) : undefined
     this.receiver = new PacketReceiver(parts, this.progress, this.firstFlight)
     const builder = new DatagramBuilder(parts)
-    const hasData = (path: ConnectionPath) => builder.hasData(path)
-    this.timers = new ConnectionTimers(parts, this.receiver.discards, hasData, nowMicros)
+    this.timers = new ConnectionTimers(parts, this.receiver.discards, builder, nowMicros)
     this.transmitter = new Transmitter(parts, builder, this.timers, origin)
     if (config.role === "client") {
       this.progress.start(nowMicros)

@@ -123,7 +123,8 @@ export interface ConnectionConfig {
   readonly ecn: boolean
   /** server: the preferred_address it declares. */
   readonly preferred: PreferredAddresses | undefined
-  readonly tls: TlsSettings
+  /** Until the handshake is confirmed. */
+  tls: TlsSettings | undefined
   readonly transport: TransportSettings
   readonly limits: Limits
   /** Makes what decides which of several paths data is sent on; by default the one on which it arrives earliest. */
@@ -135,8 +136,10 @@ export interface ConnectionConfig {
   readonly tickets: ServerResumption | undefined
 }
 
+const defaultVersions = { client: [Version.v1], server: [Version.v2, Version.v1] } as const
+
 export const versionsOf = (role: Role, { versions }: TransportSettings): ReadonlyArray<Version> =>
-  (versions ?? (role === "client" ? (["v1"] as const) : (["v2", "v1"] as const))).map((name) => Version[name])
+  versions === undefined ? defaultVersions[role] : versions.map((name) => Version[name])
 
 /** The version of a client's first flight. RFC 9368 §2 */
 export const originalVersionOf = (transport: TransportSettings): Version =>

@@ -4,20 +4,20 @@ import { DatagramQueue } from "../stream/DatagramQueue.ts"
 import { StreamSet } from "../stream/StreamSet.ts"
 import { Level, Space } from "../wire/PacketType.ts"
 import type { TransportParameters } from "../wire/TransportParameters.ts"
+import { addPath } from "./addPath.ts"
 import { AddressDiscovery } from "./AddressDiscovery.ts"
 import { AwaitedData } from "./AwaitedData.ts"
 import { Closer } from "./Closer.ts"
 import { type ConnectionConfig, versionsOf } from "./ConnectionConfig.ts"
 import type { ConnectionEvent } from "./ConnectionEvents.ts"
 import type { ConnectionOrigin } from "./ConnectionOrigin.ts"
-import { ConnectionPath, type PathSetup } from "./ConnectionPath.ts"
+import type { PathSetup } from "./ConnectionPath.ts"
 import { FrameOwners } from "./FrameOwners.ts"
 import { HandshakeDriver, type HandshakeIds } from "./HandshakeDriver.ts"
 import { IdleTimer } from "./IdleTimer.ts"
 import { Keyring } from "./Keyring.ts"
 import { keptToken } from "./keptToken.ts"
 import { Lifecycle } from "./lifecycle.ts"
-import { Migration } from "./Migration.ts"
 import { MigrationTrace } from "./MigrationTrace.ts"
 import { localParameters, localStreamLimits, SEND_BUFFER_BYTES } from "./parameters.ts"
 import { Multipath } from "./Multipath.ts"
@@ -73,7 +73,7 @@ export class ConnectionParts {
     const token = keptToken(origin.addressToken, origin.version) // RFC 9000 §8.1.3 #1 #S2
     this.token = isUsableToken(token) ? token : undefined
     this.versions = new VersionChoice(role, versionsOf(role, transport), origin.version)
-    this.multipath = new Multipath(this, (setup, now) => addPath(this, setup, now))
+    this.multipath = new Multipath(this)
     this.migrationTrace = new MigrationTrace(this, nowMicros)
     this.discovery = new AddressDiscovery(transport, paths)
     this.keys = new Keyring(config.suite, role, this.versions, this)
@@ -97,12 +97,7 @@ export class ConnectionParts {
     )
     const path = addPath(this, firstPath(config, origin), nowMicros)
     this.idle = new IdleTimer(transport.maxIdleTimeoutMillis, nowMicros)
-    this.closer = new Closer(
-      this.lifecycle,
-      this.events,
-      () => paths.ptoMicros,
-      () => isStranger(this)
-    )
+    this.closer = new Closer(this)
     this.localParameters = localParameters(config, origin, config.preferred && path.localIds.issuePreferred())
     this.handshake = newHandshake(this, {
       originalDestination: origin.originalDestination,
@@ -113,31 +108,9 @@ export class ConnectionParts {
   }
 }
 
-/** Adds a path; the caller applies the peer's transport parameters to it. */
-export const addPath = (parts: ConnectionParts, setup: PathSetup, nowMicros: number): ConnectionPath => {
-  const path = new ConnectionPath(parts.config, setup, nowMicros, () => parts.paths.coupledGrowth)
-  path.migration = new Migration(parts, path, (now) => offerToken(parts, now))
-  parts.discovery.observe(path)
-  parts.paths.add(path)
-  return path
-}
-
 export const newHandshake = (parts: ConnectionParts, ids: HandshakeIds): HandshakeDriver => {
   const { config, crypto, keys, versions, events } = parts
   return new HandshakeDriver(config, crypto, keys, versions, events, ids, parts.localParameters!)
-}
-
-/**
- * server: the client has neither completed the handshake nor validated its address. It gets no closing or draining
- * state, since the address may be forged. RFC 9000 §8.1, §21.2
- */
-const isStranger = ({ config, handshake, paths }: ConnectionParts): boolean =>
-  config.role === "server" && !handshake.complete && !paths.active.amplification.validated
-
-/** server: issues a token for the address the client has validated. RFC 9000 §8.1.3 */
-export const offerToken = ({ config, frames, paths, versions }: ConnectionParts, nowMicros: number): void => {
-  const { remote } = paths.active
-  frames.tokens.issue(remote.host, () => config.makeAddressToken(remote, versions.negotiated, nowMicros))
 }
 
 /** Drops the keys of a level and everything sent or received with them. RFC 9001 §4.9 */
@@ -155,6 +128,7 @@ export const discardLevel = (
   const path = parts.paths.active
   path.probes[space] = 0
   path.received[space] = nothingReceived
+  path.ecn.discard(space)
   path.recovery.discardSpace(space, nowMicros)
 }
 

@@ -8,6 +8,7 @@ import { PathStatus } from "../path/PathStatus.ts"
 import { PeerConnectionIds } from "../path/PeerConnectionIds.ts"
 import { Route, type SocketNumber } from "../path/Route.ts"
 import { AckFrequency } from "../recovery/AckFrequency.ts"
+import { type CoupledGrowth, uncoupled } from "../recovery/CongestionController.ts"
 import { congestionControllers } from "../recovery/congestionControllers.ts"
 import { PathRecovery } from "../recovery/PathRecovery.ts"
 import { nothingReceived, ReceivedPackets } from "../recovery/ReceivedPackets.ts"
@@ -82,21 +83,21 @@ export class ConnectionPath {
   readonly skipped: SkippedNumbers
   readonly status: PathStatus
 
-  /** `growth`: what coupled congestion control allows each path of the connection. RFC 6356 */
+  /** `coupled`: all paths of the connection. */
   constructor(
     config: ConnectionConfig,
     setup: PathSetup,
     nowMicros: number,
-    growth: () => number = () => Number.POSITIVE_INFINITY
+    coupled: CoupledGrowth = uncoupled
   ) {
     const { transport, role } = config
-    const makeController = congestionControllers[transport.congestion]
     this.id = setup.id
     this.status = new PathStatus(setup.ids === undefined ? "created" : "active")
     this.recovery = new PathRecovery({
       role,
       isFirst: this.id === 0,
-      congestion: (maxDatagramSize) => makeController(maxDatagramSize, growth),
+      congestion: congestionControllers[transport.congestion],
+      coupled,
       maxDatagramSize: transport.initialDatagramBytes,
       initialRttMicros: transport.initialRttMillis * 1000
     })

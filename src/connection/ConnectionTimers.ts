@@ -1,6 +1,7 @@
 import { TransportError, TransportErrorCode } from "../wire/TransportError.ts"
 import type { ConnectionParts } from "./ConnectionParts.ts"
 import type { ConnectionPath } from "./ConnectionPath.ts"
+import type { DatagramBuilder } from "./DatagramBuilder.ts"
 import { CHANGED_ID, type Discards } from "./Discards.ts"
 import { silentClose } from "./lifecycle.ts"
 import { repeatInFlight } from "./repeatInFlight.ts"
@@ -22,17 +23,12 @@ export class ConnectionTimers {
   startedAtMicros: number
   private readonly parts: ConnectionParts
   private readonly discards: Discards
-  private readonly hasData: (path: ConnectionPath) => boolean
+  private readonly builder: DatagramBuilder
 
-  constructor(
-    parts: ConnectionParts,
-    discards: Discards,
-    hasData: (path: ConnectionPath) => boolean,
-    nowMicros: number
-  ) {
+  constructor(parts: ConnectionParts, discards: Discards, builder: DatagramBuilder, nowMicros: number) {
     this.parts = parts
     this.discards = discards
-    this.hasData = hasData
+    this.builder = builder
     this.startedAtMicros = nowMicros
   }
 
@@ -63,7 +59,7 @@ export class ConnectionTimers {
     if (path.status.isEnding && this.parts.paths.mayCarryAcks)
       deadline = Math.min(deadline, path.ackDeadlineMicros)
     if (!path.status.isOpen) return deadline
-    if (this.hasData(path)) deadline = Math.min(deadline, path.recovery.nextSendMicros(nowMicros))
+    if (this.builder.hasData(path)) deadline = Math.min(deadline, path.recovery.nextSendMicros(nowMicros))
     if (!this.parts.handshake.confirmed) return deadline
     // an overdue probe is sent as soon as congestion control has room for one
     if (path.mtu.deadlineMicros > nowMicros) deadline = Math.min(deadline, path.mtu.deadlineMicros)

@@ -128,7 +128,7 @@ export class FrameReceiver implements FrameSink {
     )
       this.progress.retransmitEarly()
     const limit = handshake.complete ? Number.MAX_SAFE_INTEGER : config.limits.handshakeBytes
-    const most = closer.isStranger() ? Math.min(limit, UNVALIDATED_CRYPTO_BYTES) : limit
+    const most = closer.isStranger ? Math.min(limit, UNVALIDATED_CRYPTO_BYTES) : limit
     const error = crypto.onCrypto(this.level, offset, bytes, start, end, most)
     // what follows the handshake are a few session tickets
     return error ?? (this.level === Level.OneRtt ? this.strikes.needless(FrameType.CRYPTO) : undefined)

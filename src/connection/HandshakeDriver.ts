@@ -80,7 +80,8 @@ export class HandshakeDriver {
     this.versions = versions
     this.events = events
     this.ids = ids
-    const { role, suite, random, tls } = config
+    const { role, suite, random } = config
+    const tls = config.tls!
     const common = {
       suite,
       random,

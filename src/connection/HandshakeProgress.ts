@@ -1,4 +1,5 @@
-import { forgetIntroductions } from "../wire/TransportParameters.ts"
+import { otherRole } from "../wire/Role.ts"
+import { withoutIntroductions } from "../wire/TransportParameters.ts"
 import { keepBytes } from "../internal/keepBytes.ts"
 import type { PeerVerdict } from "../handshake/TlsSession.ts"
 import { addressScope } from "../wire/addressScope.ts"
@@ -6,9 +7,10 @@ import { onLinkOf } from "../wire/destination.ts"
 import { Level, Space, type Version } from "../wire/PacketType.ts"
 import type { TransportError } from "../wire/TransportError.ts"
 import { sameRange } from "../internal/bytes.ts"
-import { type ConnectionParts, discardLevel, offerToken } from "./ConnectionParts.ts"
+import { type ConnectionParts, discardLevel } from "./ConnectionParts.ts"
 import type { ConnectionPath } from "./ConnectionPath.ts"
 import type { IncomingPacket } from "./IncomingPacket.ts"
+import { offerToken } from "./offerToken.ts"
 import { PeerParameters } from "./PeerParameters.ts"
 import { repeatInFlight } from "./repeatInFlight.ts"
 import { settleLost } from "./settleLost.ts"
@@ -106,14 +108,16 @@ export class HandshakeProgress {
     const { handshake, paths } = parts
     if (handshake.confirmed) return
     handshake.confirmed = true
-    // frees a ticket and our parameters, which no connection needs any longer
+    // frees a ticket, our parameters, and a client's settings, which no connection needs any longer
     parts.localParameters = undefined
     parts.config.resume = undefined
+    parts.config.tls = undefined
     discardLevel(parts, Level.Handshake, nowMicros) // RFC 9001 §4.9.2 #1; a close is 1-RTT then, RFC 9000 §10.2.3 #1
     paths.active.onHandshakeConfirmed()
     parts.events.push({ _tag: "confirmed" })
     this.moveToPreferred(paths.active, nowMicros)
-    if (handshake.peerParameters !== undefined) forgetIntroductions(handshake.peerParameters)
+    if (handshake.peerParameters !== undefined)
+      handshake.peerParameters = withoutIntroductions(handshake.peerParameters, otherRole(parts.config.role))
   }
 
   private moveToPreferred(path: ConnectionPath, nowMicros: number): void {

@@ -6,6 +6,7 @@ import { sameAddress, type SocketAddress } from "../wire/SocketAddress.ts"
 import { silentClose } from "./lifecycle.ts"
 import type { MovingConnection, MovingPath } from "./MovingConnection.ts"
 import { isNatRebinding, type MovePolicy, type MoveRefusal, type MoverState, rfc9000 } from "./movePolicy.ts"
+import { offerToken } from "./offerToken.ts"
 import type { RouteSet } from "./RouteSet.ts"
 
 /** Of a candidate that was given neither rank nor label. */
@@ -18,8 +19,6 @@ const PLAIN = { rank: 0, label: "" }
 export class Migration {
   private readonly parts: MovingConnection
   private readonly path: MovingPath
-  /** server: the client's current address is validated. */
-  private readonly offerToken: (nowMicros: number) => void
   private readonly policy: MovePolicy
   private readonly prober: RouteProber
   /** The socket of the handshake. */
@@ -30,15 +29,9 @@ export class Migration {
   /** On the server's preferred address: disable_active_migration no longer applies. RFC 9000 §18.2 */
   private onPreferred = false
 
-  constructor(
-    parts: MovingConnection,
-    path: MovingPath,
-    offerToken: (nowMicros: number) => void,
-    policy: MovePolicy = rfc9000
-  ) {
+  constructor(parts: MovingConnection, path: MovingPath, policy: MovePolicy = rfc9000) {
     this.parts = parts
     this.path = path
-    this.offerToken = offerToken
     this.policy = policy
     this.prober = new RouteProber(path.routes)
     this.firstSocket = path.routes.current.socket
@@ -114,7 +107,7 @@ export class Migration {
     route.amplification.validate() // RFC 9000 §8.2.3
     if (route === current) this.path.recovery.setAmplificationLimited(false)
     if (outcome === "validated") this.onProven(route, nowMicros)
-    if (this.parts.config.role === "server" && this.routes.current.isProven) this.offerToken(nowMicros)
+    if (this.parts.config.role === "server" && this.routes.current.isProven) offerToken(this.parts, nowMicros)
     return true
   }
 

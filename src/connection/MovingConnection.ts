@@ -2,9 +2,9 @@ import type { Route } from "../path/Route.ts"
 import type { PathRecovery } from "../recovery/PathRecovery.ts"
 import type { TransportParameters } from "../wire/TransportParameters.ts"
 import type { Closer } from "./Closer.ts"
-import type { ConnectionConfig } from "./ConnectionConfig.ts"
 import type { ConnectionEvent } from "./ConnectionEvents.ts"
 import type { MigrationTrace } from "./MigrationTrace.ts"
+import type { OfferingConnection } from "./offerToken.ts"
 import type { RouteSet } from "./RouteSet.ts"
 
 /** The path that migrates. */
@@ -18,15 +18,14 @@ export interface MovingPath {
 }
 
 /** What the migration of a path needs of its connection. */
-export interface MovingConnection {
-  readonly config: ConnectionConfig
+export interface MovingConnection extends OfferingConnection {
   readonly handshake: {
     readonly confirmed: boolean
     readonly peerParameters: TransportParameters | undefined
   }
   readonly events: Array<ConnectionEvent>
   readonly closer: Closer
-  readonly paths: { readonly hasSeveralOpen: boolean }
-  readonly frames: { pingOn(path: MovingPath): void }
+  readonly paths: OfferingConnection["paths"] & { readonly hasSeveralOpen: boolean }
+  readonly frames: OfferingConnection["frames"] & { pingOn(path: MovingPath): void }
   readonly migrationTrace: MigrationTrace
 }

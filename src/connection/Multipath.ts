@@ -1,23 +1,23 @@
 import { PathFrames } from "../path/PathFrames.ts"
 import type { Abandonment } from "../path/PathStatus.ts"
 import { Route, type SocketNumber } from "../path/Route.ts"
-import type { SentPacket } from "../recovery/SentPacket.ts"
 import { Space } from "../wire/PacketType.ts"
 import type { SocketAddress } from "../wire/SocketAddress.ts"
 import { FrameType } from "../wire/FrameType.ts"
 import { TransportError, TransportErrorCode } from "../wire/TransportError.ts"
 import type { TransportParameters } from "../wire/TransportParameters.ts"
+import { addPath, type GrowingConnection } from "./addPath.ts"
 import { Bond } from "./Bond.ts"
 import type { Closer } from "./Closer.ts"
 import type { ConnectionConfig } from "./ConnectionConfig.ts"
 import type { ConnectionEvent } from "./ConnectionEvents.ts"
-import type { ConnectionPath, PathSetup } from "./ConnectionPath.ts"
+import type { ConnectionPath } from "./ConnectionPath.ts"
 import type { IdleTimer } from "./IdleTimer.ts"
 import type { Lifecycle } from "./lifecycle.ts"
 import { type KeptConnection, PathKeepAlive } from "./PathKeepAlive.ts"
 import type { PathSet } from "./PathSet.ts"
 import { earliest } from "../path/schedulers.ts"
-import { SendOrder } from "./SendOrder.ts"
+import { type OrderedConnection, SendOrder } from "./SendOrder.ts"
 import { type LossOwners, settleLost } from "./settleLost.ts"
 import { StreamDemand } from "./StreamDemand.ts"
 
@@ -44,12 +44,12 @@ export type OpenRefusal =
   | "noConnectionId"
 
 /** What the paths of a connection need of it. */
-export interface ManyPaths extends LossOwners, KeptConnection {
+export interface ManyPaths extends LossOwners, KeptConnection, GrowingConnection {
   readonly config: ConnectionConfig
   readonly frames: LossOwners["frames"] &
-    KeptConnection["frames"] & {
-      repeatOn(other: ConnectionPath, path: ConnectionPath, packet: SentPacket): boolean
-    }
+    KeptConnection["frames"] &
+    OrderedConnection["frames"] &
+    GrowingConnection["frames"]
   readonly lifecycle: Lifecycle
   readonly idle: IdleTimer
   readonly closer: Closer
@@ -94,7 +94,6 @@ export class Multipath {
   /** Once there has been another path. */
   keepAlive: PathKeepAlive | undefined = undefined
   private readonly parts: ManyPaths
-  private readonly add: (setup: PathSetup, nowMicros: number) => ConnectionPath
   /** The largest path IDs that the peer may use, and that we may; -1 without multipath. */
   private localMax = -1
   private peerMax = -1
@@ -102,17 +101,11 @@ export class Multipath {
   /** The next path ID to reserve. */
   private nextId = 1
 
-  constructor(parts: ManyPaths, add: (setup: PathSetup, nowMicros: number) => ConnectionPath) {
+  constructor(parts: ManyPaths) {
     this.parts = parts
-    this.add = add
     const { paths, config } = parts
     this.bond = new Bond(paths)
-    this.order = new SendOrder(
-      paths,
-      (config.scheduler ?? earliest)(),
-      new StreamDemand(parts),
-      (other, path, packet) => parts.frames.repeatOn(other, path, packet)
-    )
+    this.order = new SendOrder(parts, (config.scheduler ?? earliest)(), new StreamDemand(parts))
   }
 
   get isNegotiated(): boolean {
@@ -329,7 +322,7 @@ export class Multipath {
     const { remote, routes } = this.parts.paths.active
     while (this.nextId <= this.localMax) {
       const id = this.nextId++
-      this.add({ id, remote, socket: routes.current.socket, addressValidated: false }, nowMicros)
+      addPath(this.parts, { id, remote, socket: routes.current.socket, addressValidated: false }, nowMicros)
     }
     for (const path of this.parts.paths)
       if (path.id > 0 && path.id <= this.peerMax && path.localIds.issued === 0)

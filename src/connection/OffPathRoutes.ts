@@ -38,10 +38,12 @@ export class OffPathRoutes {
   /** Without one, nothing is probed. */
   allowance: ProbeAllowance | undefined = undefined
   private readonly entries: Array<OffPathRoute> = []
+  private readonly onFailed: (route: Route) => void
   private readonly initialRttMicros: number
 
-  constructor(initialRttMicros: number) {
+  constructor(initialRttMicros: number, onFailed: (route: Route) => void) {
     this.initialRttMicros = initialRttMicros
+    this.onFailed = onFailed
   }
 
   find(remote: SocketAddress, socket: SocketNumber): OffPathRoute | undefined {
@@ -100,21 +102,21 @@ export class OffPathRoutes {
   }
 
   /** The next on which something may be sent now. What is not allowed is dropped or postponed, and told to `onFailed`. */
-  next(nowMicros: number, onFailed: (route: Route) => void): OffPathRoute | undefined {
+  next(nowMicros: number): OffPathRoute | undefined {
     for (const entry of this.entries) {
       if (!isDue(entry)) continue
       // the peer has moved a path to it
       if (entry.path.routes.all.includes(entry.route)) {
         this.entries.splice(this.entries.indexOf(entry), 1)
-        return this.next(nowMicros, onFailed)
+        return this.next(nowMicros)
       }
-      if (entry.probe?.isDue === true) this.charge(entry, nowMicros, onFailed)
+      if (entry.probe?.isDue === true) this.charge(entry, nowMicros)
       if (isDue(entry)) return entry
     }
     return undefined
   }
 
-  private charge(entry: OffPathRoute, nowMicros: number, onFailed: (route: Route) => void): void {
+  private charge(entry: OffPathRoute, nowMicros: number): void {
     const { allowance } = this
     const refusal = allowance?.take(entry.route.remote, CHALLENGE_BYTES, nowMicros)
     if (allowance !== undefined && refusal === undefined) return
@@ -123,7 +125,7 @@ export class OffPathRoutes {
         Math.max(nowMicros + 1_000, allowance!.permittedMicros(CHALLENGE_BYTES, nowMicros))
       )
     entry.probe = undefined
-    onFailed(entry.route)
+    this.onFailed(entry.route)
   }
 
   /** Its socket takes nothing: the challenge is sent later, and its answers never. */
@@ -141,11 +143,11 @@ export class OffPathRoutes {
   }
 
   /** Advances time: calls `onFailed` for what has not been answered. */
-  onTimeout(nowMicros: number, onFailed: (route: Route) => void): void {
+  onTimeout(nowMicros: number): void {
     for (const entry of this.entries)
       if (entry.probe?.sweep(nowMicros) === true) {
         entry.probe = undefined
-        onFailed(entry.route)
+        this.onFailed(entry.route)
       }
   }
 }

@@ -12,10 +12,11 @@ const none: ReadonlyArray<ConnectionPath> = []
 
 /** The paths of a connection by ID. Path 0 was created by the handshake. */
 export class PathSet {
-  private readonly paths: Array<ConnectionPath> = []
-  private removed: Array<ConnectionPath> = []
+  /** Grown by copies: `push` would reserve seventeen slots. */
+  private paths: ReadonlyArray<ConnectionPath> = none
+  private removed: ReadonlyArray<ConnectionPath> = none
   /** Which data may be sent on the path that is asked now. */
-  readonly filter: PathFilter<ConnectionPath> = new PathFilter(this.paths)
+  readonly filter: PathFilter<ConnectionPath> = new PathFilter(this)
   /** Of those that are gone; undefined as long as none is. */
   private past: PathTotals | undefined = undefined
   /** A path that data is sent on: the first, unless it is gone or does not carry any. */
@@ -28,12 +29,12 @@ export class PathSet {
 
   add(path: ConnectionPath): void {
     if (this.paths.length === 0) this.active = path
-    this.paths.push(path)
+    this.paths = this.paths.concat(path)
   }
 
   remove(path: ConnectionPath): void {
-    this.paths.splice(this.paths.indexOf(path), 1)
-    this.removed.push(path)
+    this.paths = this.paths.filter((other) => other !== path)
+    this.removed = this.removed.concat(path)
     this.past ??= new PathTotals()
     this.past.add(path)
   }
@@ -48,7 +49,7 @@ export class PathSet {
   /** Those removed since the last call: the endpoint must stop routing to them. */
   takeRemoved(): ReadonlyArray<ConnectionPath> {
     const { removed } = this
-    if (removed.length > 0) this.removed = []
+    this.removed = none
     return removed
   }
 

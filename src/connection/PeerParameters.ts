@@ -1,4 +1,9 @@
-import { decodeTransportParameters, type TransportParameters } from "../wire/TransportParameters.ts"
+import { otherRole } from "../wire/Role.ts"
+import {
+  decodeTransportParameters,
+  type TransportParameters,
+  withoutIntroductions
+} from "../wire/TransportParameters.ts"
 import { TransportError, TransportErrorCode } from "../wire/TransportError.ts"
 import type { ConnectionParts } from "./ConnectionParts.ts"
 
@@ -8,13 +13,17 @@ import type { ConnectionParts } from "./ConnectionParts.ts"
  */
 export class PeerParameters {
   private readonly parts: ConnectionParts
-  /** The applied parameters; undefined before they can be trusted. */
-  applied: TransportParameters | undefined = undefined
+  private isApplied = false
   /** client: the remembered limits of 0-RTT data, until it is rejected. RFC 9000 §7.4.1 */
   private remembered: TransportParameters | undefined = undefined
 
   constructor(parts: ConnectionParts) {
     this.parts = parts
+  }
+
+  /** The applied parameters; undefined before they can be trusted. */
+  get applied(): TransportParameters | undefined {
+    return this.isApplied ? this.parts.handshake.peerParameters : undefined
   }
 
   /** Remembered limits applied to 0-RTT data, and it was not rejected. */
@@ -24,8 +33,8 @@ export class PeerParameters {
 
   /** Applies the parameters to every manager they concern; later calls do nothing. */
   apply(peer: TransportParameters): TransportError | undefined {
-    if (this.applied !== undefined) return undefined
-    this.applied = peer
+    if (this.isApplied) return undefined
+    this.isApplied = true
     const { remembered } = this
     const { idle, datagrams, streams, paths } = this.parts
     const path = paths.active
@@ -49,7 +58,7 @@ export class PeerParameters {
       const error = path.peerIds.onNew(1, 0, connectionId, statelessResetToken) // RFC 9000 §5.1.1
       if (error !== undefined) return error
     }
-    return streams.applyPeerLimits(peer)
+    return streams.applyPeerLimits(withoutIntroductions(peer, otherRole(this.parts.config.role)))
   }
 
   /**

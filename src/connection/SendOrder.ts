@@ -5,32 +5,42 @@ import type { PathScheduler, SendDemand } from "../capability/PathScheduling.ts"
 import type { PathSet } from "./PathSet.ts"
 import { PathView } from "./PathView.ts"
 
-/** Has the frames of a packet of `path` sent once more, on `other`; false if that is not meant for it. */
-type Repeat = (other: ConnectionPath, path: ConnectionPath, packet: SentPacket) => boolean
+/** Whose paths they are. */
+export interface OrderedConnection {
+  readonly paths: PathSet
+  readonly frames: {
+    /** Has the frames of a packet of `path` sent once more, on `other`; false if that is not meant for it. */
+    repeatOn(other: ConnectionPath, path: ConnectionPath, packet: SentPacket): boolean
+  }
+}
+
+const none: ReadonlyArray<never> = []
 
 /**
  * The order in which the paths of a connection are asked for a datagram: first those that carry no data, whose own frames
  * are few and urgent, then those that do, as the scheduler says. Those it leaves out send their own frames only.
  */
 export class SendOrder {
-  private readonly paths: PathSet
+  private readonly connection: OrderedConnection
   private readonly scheduler: PathScheduler
   private readonly demand: SendDemand
   /** Of those that carry data. */
-  private views: ReadonlyArray<PathView> = []
+  private views: ReadonlyArray<PathView> = none
   /** Open, but for their own frames only. */
-  private others: ReadonlyArray<ConnectionPath> = []
-  private readonly repeat: Repeat
+  private others: ReadonlyArray<ConnectionPath> = none
   /** Where data was sent last, and the paths on which that is sent again. */
   private source: ConnectionPath | undefined = undefined
   private readonly copies: Array<ConnectionPath> = []
   private copying: ConnectionPath | undefined = undefined
 
-  constructor(paths: PathSet, scheduler: PathScheduler, demand: SendDemand, repeat: Repeat) {
-    this.repeat = repeat
-    this.paths = paths
+  constructor(connection: OrderedConnection, scheduler: PathScheduler, demand: SendDemand) {
+    this.connection = connection
     this.scheduler = scheduler
     this.demand = demand
+  }
+
+  private get paths(): PathSet {
+    return this.connection.paths
   }
 
   /** Which paths carry data has changed. */
@@ -85,7 +95,7 @@ export class SendOrder {
     for (let path = this.copies.pop(); path !== undefined; path = this.copies.pop()) {
       const packet = this.source?.recovery.newestOutstanding(Space.Application)
       if (packet === undefined || !path.maySend || !path.mayElicit(nowMicros)) continue
-      if (this.repeat(path, this.source!, packet)) return path
+      if (this.connection.frames.repeatOn(path, this.source!, packet)) return path
     }
     return undefined
   }

@@ -101,9 +101,9 @@ export class Transmitter {
     isCongested: IsCongested
   ): number {
     const { traversal, paths } = this.parts
-    const { offPath, onFailed } = traversal
-    let entry = offPath!.next(nowMicros, onFailed)
-    for (; entry !== undefined; entry = offPath!.next(nowMicros, onFailed)) {
+    const { offPath } = traversal
+    let entry = offPath!.next(nowMicros)
+    for (; entry !== undefined; entry = offPath!.next(nowMicros)) {
       const { route } = entry
       const isAnswer = route.validator.hasFrames()
       const path = isAnswer && entry.path.status.isOpen ? entry.path : paths.active

@@ -49,7 +49,7 @@ export class Traversal implements TraversalPort {
   private allowance: ProbeAllowance | undefined = undefined
   private news: Array<News> = []
   /** server: those advertised now, by their numbers. */
-  private readonly advertised = new Set<number>()
+  private advertised: Set<number> | undefined = undefined
   private nextSeq = 0
   /** client: the round under way, and how many addresses were named in it. */
   private round = -1
@@ -72,7 +72,9 @@ export class Traversal implements TraversalPort {
     this.maxCandidates = theirs
     this.frames = new CandidateFrames()
     this.heard = new PeerCandidates(ours)
-    this.offPath = new OffPathRoutes(config.transport.initialRttMillis * 1000)
+    this.offPath = new OffPathRoutes(config.transport.initialRttMillis * 1000, ({ remote, socket }) =>
+      this.tell("onProbeFailed", remote, socket)
+    )
     this.offPath.allowance = this.allowance
   }
 
@@ -116,15 +118,16 @@ export class Traversal implements TraversalPort {
 
   advertise(address: SocketAddress): number | undefined {
     if (this.frames === undefined || this.role === "client" || address.relayed !== undefined) return undefined
-    if (this.advertised.size >= this.maxCandidates) return undefined
+    const advertised = (this.advertised ??= new Set())
+    if (advertised.size >= this.maxCandidates) return undefined
     const seq = this.nextSeq++
-    this.advertised.add(seq)
+    advertised.add(seq)
     this.frames.advertise(seq, address)
     return seq
   }
 
   withdraw(seq: number): void {
-    if (this.advertised.delete(seq)) this.frames?.withdraw(seq)
+    if (this.advertised?.delete(seq) === true) this.frames?.withdraw(seq)
   }
 
   reachOut(round: number, addresses: ReadonlyArray<SocketAddress>): void {
@@ -246,8 +249,6 @@ export class Traversal implements TraversalPort {
   }
 
   onTimeout(nowMicros: number): void {
-    this.offPath?.onTimeout(nowMicros, this.onFailed)
+    this.offPath?.onTimeout(nowMicros)
   }
-
-  readonly onFailed = ({ remote, socket }: Route): void => this.tell("onProbeFailed", remote, socket)
 }

@@ -50,7 +50,10 @@ export class HandshakeReader {
       return failure(Alert.decode_error, `handshake message too large: ${length} bytes`)
     if (end - start < HEADER_BYTES + length) return undefined
     this.start = start + HEADER_BYTES + length
-    return buffer.slice(start, this.start)
+    const message = buffer.slice(start, this.start)
+    // after the handshake there may never be another
+    if (this.level === Level.OneRtt && this.start === end) this.clear()
+    return message
   }
 
   /** Messages are expected at `level` from now on. */
@@ -59,9 +62,13 @@ export class HandshakeReader {
     // RFC 9001 §4.1.3 #3, RFC 8446 §5.1: no message may span a key change
     if (this.start < this.end)
       return violation(Alert.unexpected_message, "handshake data left over at a key change")
+    this.clear()
+    return undefined
+  }
+
+  private clear(): void {
     this.buffer = empty
     this.start = this.end = 0
-    return undefined
   }
 
   private makeRoom(size: number): void {

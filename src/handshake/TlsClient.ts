@@ -1,3 +1,4 @@
+import { keepBytes } from "../internal/keepBytes.ts"
 import type { PeerCertificate } from "../capability/CertificateVerifier.ts"
 import type { KeyShare, NamedGroup } from "../capability/CryptoSuite.ts"
 import { type CipherSuite, cipherSuites } from "../protect/CipherSuite.ts"
@@ -379,7 +380,7 @@ export class TlsClient extends TlsSession {
     return {
       suite,
       cipher: this.cipher!,
-      resumptionSecret: this.schedule!.resumptionSecret,
+      resumptionSecret: keepBytes(this.schedule!.resumptionSecret),
       group,
       alpn: choice.alpn,
       serverName: config.serverName,

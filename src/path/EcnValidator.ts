@@ -32,11 +32,8 @@ export class EcnValidator {
   state: EcnState
   /** The sockets can mark packets; otherwise nothing is ever marked. */
   private readonly isAvailable: boolean
-  private readonly spaces: ReadonlyArray<SpaceCounts> = [
-    { sent: 0, ect0: 0, ce: 0 },
-    { sent: 0, ect0: 0, ce: 0 },
-    { sent: 0, ect0: 0, ce: 0 }
-  ]
+  /** Those in which anything was marked. */
+  private readonly spaces: Array<SpaceCounts | undefined> = [undefined, undefined, undefined]
   private testStartedAt = 0
   private testEndsAt = 0
   private testSent = 0
@@ -75,7 +72,7 @@ export class EcnValidator {
 
   /** A packet was sent in a datagram marked ECT(0). */
   onSent(space: Space): void {
-    this.spaces[space].sent++
+    this.counts(space).sent++
     if (this.state === "testing") this.testSent++
   }
 
@@ -107,7 +104,7 @@ export class EcnValidator {
       if (newlyAcked > 0) this.state = "failed"
       return 0
     }
-    const known = this.spaces[space]
+    const known = this.counts(space)
     const ect0 = counts.ect0 - known.ect0
     const ce = counts.ce - known.ce
     const plausible =
@@ -127,6 +124,15 @@ export class EcnValidator {
     // a path that marks everything CE would only slow us down: it stays unknown and unmarked
     if (this.state === "unknown" && this.acknowledged && this.arrivedAsSent) this.state = "capable"
     return ce
+  }
+
+  /** Nothing more is sent or acknowledged in that space. */
+  discard(space: Space): void {
+    this.spaces[space] = undefined
+  }
+
+  private counts(space: Space): SpaceCounts {
+    return (this.spaces[space] ??= { sent: 0, ect0: 0, ce: 0 })
   }
 
   private failIfAllLost(): void {

@@ -21,14 +21,14 @@ export const everything: HintFilter = { admits: () => true }
  * whatever the scheduler says; what has none, and that whose hint no path satisfies, goes where the scheduler says.
  */
 export class PathFilter<Path extends HintedPath> implements HintFilter {
-  /** Those of the connection. */
-  private readonly paths: ReadonlyArray<Path>
+  private readonly connection: { readonly all: ReadonlyArray<Path> }
   private path: Path | undefined = undefined
   /** The scheduler sends data on it. */
   private isChosen = true
 
-  constructor(paths: ReadonlyArray<Path>) {
-    this.paths = paths
+  /** `connection`: all of its paths. */
+  constructor(connection: { readonly all: ReadonlyArray<Path> }) {
+    this.connection = connection
   }
 
   /** From now on it is about this path. */
@@ -43,10 +43,10 @@ export class PathFilter<Path extends HintedPath> implements HintFilter {
   }
 
   admits(hint: PathHint): boolean {
-    const { path, paths } = this
+    const { path } = this
     if (hint === ANY_PATH) return path === undefined || this.isChosen
     if (path === undefined) return false
-    if (paths.length === 1) return true
+    if (this.connection.all.length === 1) return true
     const satisfies = this.best(hint)
     return satisfies === undefined
       ? this.isChosen
@@ -55,7 +55,7 @@ export class PathFilter<Path extends HintedPath> implements HintFilter {
 
   /** A path that does what `hint` asks for; undefined if none that carries data does. */
   private best(hint: PathHint): Path | undefined {
-    const { paths } = this
+    const paths = this.connection.all
     let best: Path | undefined
     for (let i = 0; i < paths.length; i++) {
       const path = paths[i]

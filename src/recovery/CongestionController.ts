@@ -31,7 +31,18 @@ export interface CongestionController {
   setMaxDatagramSize(maxDatagramSize: number): void
 }
 
-export type CongestionControllerFactory = (maxDatagramSize: number) => CongestionController
+/** What `coupledGrowth` says of all paths of a connection. RFC 6356 */
+export interface CoupledGrowth {
+  readonly coupledGrowth: number
+}
+
+export type CongestionControllerFactory = (
+  maxDatagramSize: number,
+  coupled: CoupledGrowth
+) => CongestionController
+
+/** Of a path that grows as if it were alone. */
+export const uncoupled: CoupledGrowth = { coupledGrowth: Number.POSITIVE_INFINITY }
 
 /** RFC 9002 §7.2 #S1 */
 export const initialWindow = (maxDatagramSize: number): number =>

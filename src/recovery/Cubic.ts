@@ -39,6 +39,13 @@ class Epoch {
   }
 }
 
+/** What a congestion event changes. */
+class Undo {
+  window = 0
+  slowStartThreshold = 0
+  readonly epoch = new Epoch()
+}
+
 /** CUBIC (RFC 9438), with HyStart++ (RFC 9406) in its first slow start. Windows in bytes. */
 export class Cubic implements CongestionController {
   window: number
@@ -49,7 +56,7 @@ export class Cubic implements CongestionController {
   private recoveryStartMicros = -1
   private lastAckedMicros = 0
   /** The state before the latest congestion event, restored if that was spurious. RFC 9438 §4.9 */
-  private readonly undo = { window: 0, slowStartThreshold: 0, epoch: new Epoch() }
+  private undo: Undo | undefined = undefined
 
   constructor(maxDatagramSize: number) {
     this.maxDatagramSize = maxDatagramSize
@@ -102,7 +109,8 @@ export class Cubic implements CongestionController {
   onEcnCongestion(sentMicros: number, nowMicros: number): boolean {
     // RFC 9002 §7.3.1, §7.3.2 #1 #2: once per round trip; RFC 9438 defines by how much.
     if (sentMicros <= this.recoveryStartMicros) return false
-    const { epoch, undo, window } = this
+    const { epoch, window } = this
+    const undo = (this.undo ??= new Undo())
     undo.window = window
     undo.slowStartThreshold = this.slowStartThreshold
     undo.epoch.copy(epoch)
@@ -127,7 +135,7 @@ export class Cubic implements CongestionController {
 
   onSpuriousCongestion(): void {
     const { undo } = this
-    if (this.window >= undo.window) return
+    if (undo === undefined || this.window >= undo.window) return
     this.window = undo.window
     this.slowStartThreshold = undo.slowStartThreshold
     this.epoch.copy(undo.epoch)

@@ -1,8 +1,10 @@
 import {
   type CongestionController,
+  type CoupledGrowth,
   initialWindow,
   minimumWindow,
   restartWindow,
+  uncoupled,
   windowForDatagramSize,
   windowPacingRate
 } from "./CongestionController.ts"
@@ -11,9 +13,6 @@ import type { RttEstimator } from "./RttEstimator.ts"
 
 /** RFC 9002 §7.3.2 */
 const lossReductionFactor = 0.5
-
-/** No path grows less than it would alone. */
-const uncoupled = (): number => Number.POSITIVE_INFINITY
 
 /**
  * The congestion controller of RFC 9002 §7.3 and Appendix B. Coupled with those of other paths, it grows by no more than
@@ -26,11 +25,11 @@ export class NewReno implements CongestionController {
   /** Packets sent until then belong to the current recovery period; -1 when there is none. */
   private recoveryStartMicros = -1
   private readonly previous = { window: 0, slowStartThreshold: 0 }
-  private readonly coupledGrowth: () => number
+  private readonly coupled: CoupledGrowth
 
-  constructor(maxDatagramSize: number, coupledGrowth: () => number = uncoupled) {
+  constructor(maxDatagramSize: number, coupled: CoupledGrowth = uncoupled) {
     this.maxDatagramSize = maxDatagramSize
-    this.coupledGrowth = coupledGrowth
+    this.coupled = coupled
     this.window = initialWindow(maxDatagramSize)
   }
 
@@ -44,7 +43,7 @@ export class NewReno implements CongestionController {
     // RFC 9002 §7.8 #S1: the window is not increased while it is underutilized.
     if (!feedback.isWindowLimited) return
     const { items, length } = feedback.acked
-    const most = this.coupledGrowth()
+    const most = this.coupled.coupledGrowth
     for (let i = 0; i < length; i++) {
       const packet = items[i]
       if (!packet.inFlight || packet.timeSentMicros <= this.recoveryStartMicros) continue

@@ -4,20 +4,18 @@ import type { AckFrame } from "../wire/AckFrame.ts"
 import { type HandshakeSpace, Space } from "../wire/PacketType.ts"
 import type { TransportError } from "../wire/TransportError.ts"
 import { ackResults } from "./AckResults.ts"
-import type { CongestionController, CongestionControllerFactory } from "./CongestionController.ts"
+import type { CongestionController } from "./CongestionController.ts"
 import { CongestionFeedback } from "./CongestionFeedback.ts"
 import { LossTimer, type LossTimeout } from "./LossTimer.ts"
 import { isPersistentCongestion } from "./persistentCongestion.ts"
 import { ReorderingTolerance } from "./ReorderingTolerance.ts"
 import { defaultInitialRttMicros, RttEstimator } from "./RttEstimator.ts"
-import { SendAllowance } from "./SendAllowance.ts"
+import { SendAllowance, type SendAllowanceConfig } from "./SendAllowance.ts"
 import type { PacketBatch, SentPacket } from "./SentPacket.ts"
 import { discardedPackets, SentPackets } from "./SentPackets.ts"
 
-export interface PathRecoveryConfig {
+export interface PathRecoveryConfig extends SendAllowanceConfig {
   readonly role: Role
-  readonly congestion: CongestionControllerFactory
-  readonly maxDatagramSize: number
   /** The path of the handshake, which alone has its packet-number spaces. */
   readonly isFirst: boolean
   /** 333 ms unless the path is known. RFC 9002 §6.2.2 */
@@ -44,14 +42,14 @@ export class PathRecovery {
   private readonly allowance: SendAllowance
   private readonly feedback = new CongestionFeedback()
   private readonly tolerance = new ReorderingTolerance()
-  private readonly config: PathRecoveryConfig
+  private readonly initialRttMicros: number
   private maxDatagramSize: number
 
   constructor(config: PathRecoveryConfig) {
-    this.config = config
+    this.initialRttMicros = config.initialRttMicros ?? defaultInitialRttMicros
     this.maxDatagramSize = config.maxDatagramSize
-    this.rtt = new RttEstimator(config.initialRttMicros)
-    this.allowance = new SendAllowance(config.congestion, config.maxDatagramSize, this.rtt)
+    this.rtt = new RttEstimator(this.initialRttMicros)
+    this.allowance = new SendAllowance(config, this.rtt)
     const [initial, handshake] = config.isFirst
       ? [new SentPackets(Space.Initial), new SentPackets(Space.Handshake)]
       : discardedPackets
@@ -277,10 +275,7 @@ export class PathRecovery {
    * The peer's address changed: resets window and RTT; packets in flight count only for the old path.
    * RFC 9000 §9.4 #1
    */
-  resetForMigration(
-    nowMicros: number,
-    initialRttMicros: number = this.config.initialRttMicros ?? defaultInitialRttMicros
-  ): void {
+  resetForMigration(nowMicros: number, initialRttMicros: number = this.initialRttMicros): void {
     this.beginResults(nowMicros)
     for (const sent of this.spaces) {
       sent.firstOnPath = sent.nextPacketNumber

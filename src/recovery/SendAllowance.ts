@@ -1,8 +1,20 @@
-import type { CongestionController, CongestionControllerFactory } from "./CongestionController.ts"
+import {
+  type CongestionController,
+  type CongestionControllerFactory,
+  type CoupledGrowth,
+  uncoupled
+} from "./CongestionController.ts"
 import { Pacer } from "./Pacer.ts"
 import type { RttEstimator } from "./RttEstimator.ts"
 import type { SentPacket } from "./SentPacket.ts"
 import { WindowUse } from "./WindowUse.ts"
+
+export interface SendAllowanceConfig {
+  readonly congestion: CongestionControllerFactory
+  /** The other paths of the connection; default none. */
+  readonly coupled?: CoupledGrowth
+  readonly maxDatagramSize: number
+}
 
 /**
  * How much one path may send now: what the congestion window leaves of the bytes in flight, released by the pacer.
@@ -12,16 +24,18 @@ export class SendAllowance {
   congestion: CongestionController
   bytesInFlight = 0
   private readonly makeController: CongestionControllerFactory
+  private readonly coupled: CoupledGrowth
   private readonly rtt: RttEstimator
   private readonly pacer: Pacer
   private readonly windowUse = new WindowUse()
   private maxDatagramSize: number
 
-  constructor(makeController: CongestionControllerFactory, maxDatagramSize: number, rtt: RttEstimator) {
-    this.makeController = makeController
+  constructor({ congestion, coupled = uncoupled, maxDatagramSize }: SendAllowanceConfig, rtt: RttEstimator) {
+    this.makeController = congestion
+    this.coupled = coupled
     this.maxDatagramSize = maxDatagramSize
     this.rtt = rtt
-    this.congestion = makeController(maxDatagramSize)
+    this.congestion = congestion(maxDatagramSize, coupled)
     this.pacer = new Pacer(maxDatagramSize)
   }
 
@@ -69,7 +83,7 @@ export class SendAllowance {
   /** `restart`: begins with the initial window again. */
   setMaxDatagramSize(maxDatagramSize: number, restart: boolean): void {
     this.maxDatagramSize = maxDatagramSize
-    if (restart) this.congestion = this.makeController(maxDatagramSize)
+    if (restart) this.congestion = this.makeController(maxDatagramSize, this.coupled)
     else this.congestion.setMaxDatagramSize(maxDatagramSize)
     this.pacer.setMaxDatagramSize(maxDatagramSize)
   }
@@ -77,7 +91,7 @@ export class SendAllowance {
   /** Forgets all it knew of the path. RFC 9000 §9.4 #1 */
   reset(nowMicros: number): void {
     this.bytesInFlight = 0
-    this.congestion = this.makeController(this.maxDatagramSize)
+    this.congestion = this.makeController(this.maxDatagramSize, this.coupled)
     this.windowUse.reset()
     this.updatePacing(nowMicros)
   }

@@ -1,10 +1,11 @@
 import { BbrV3 } from "./BbrV3.ts"
-import type { CongestionController } from "./CongestionController.ts"
+import type {
+  CongestionController,
+  CongestionControllerFactory,
+  CoupledGrowth
+} from "./CongestionController.ts"
 import { Cubic } from "./Cubic.ts"
 import { NewReno } from "./NewReno.ts"
-
-/** Makes the controller of a path; `growth` is what `coupledGrowth` says of all paths of its connection. */
-type PathControllerFactory = (maxDatagramSize: number, growth: () => number) => CongestionController
 
 /**
  * The controllers by name, as in `TransportSettings.congestion`. CUBIC (RFC 9438) and BBR (its draft) conform to
@@ -13,7 +14,7 @@ type PathControllerFactory = (maxDatagramSize: number, growth: () => number) => 
 export const congestionControllers = {
   bbr: (maxDatagramSize: number): CongestionController => new BbrV3(maxDatagramSize),
   cubic: (maxDatagramSize: number): CongestionController => new Cubic(maxDatagramSize),
-  lia: (maxDatagramSize: number, growth: () => number): CongestionController =>
-    new NewReno(maxDatagramSize, growth),
+  lia: (maxDatagramSize: number, coupled: CoupledGrowth): CongestionController =>
+    new NewReno(maxDatagramSize, coupled),
   newReno: (maxDatagramSize: number): CongestionController => new NewReno(maxDatagramSize)
-} as const satisfies Record<string, PathControllerFactory>
+} as const satisfies Record<string, CongestionControllerFactory>

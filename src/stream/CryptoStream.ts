@@ -3,7 +3,7 @@ import type { SentFrames } from "../recovery/SentFrames.ts"
 import { writeCryptoHeader } from "../wire/frameWriters.ts"
 import { type ByteWriter, varintSize } from "../wire/ByteWriter.ts"
 import { FrameType } from "../wire/FrameType.ts"
-import type { Level } from "../wire/PacketType.ts"
+import { Level } from "../wire/PacketType.ts"
 import { TransportError, TransportErrorCode } from "../wire/TransportError.ts"
 import { ReceiveBuffer } from "./ReceiveBuffer.ts"
 import { SendBuffer } from "./SendBuffer.ts"
@@ -21,56 +21,75 @@ const dataAfterEnd = (level: Level): TransportError =>
     FrameType.CRYPTO
   )
 
+/** One of them. */
+class CryptoLevel {
+  /** Only while it holds data. */
+  sending: SendBuffer | undefined = undefined
+  written = 0
+  receiving: ReceiveBuffer | undefined = undefined
+  /** What a buffer that was freed had read. */
+  read = 0
+
+  freeReceived(): void {
+    if (this.receiving?.isEmpty !== true) return
+    this.read = this.receiving.readOffset
+    this.receiving = undefined
+  }
+}
+
 /** The CRYPTO streams, one per encryption level; freed when the level's keys are discarded. RFC 9000 §19.6 */
 export class CryptoStream implements FrameOwner {
-  /** Only while they hold data. */
-  private readonly sending: Array<SendBuffer | undefined> = [undefined, undefined, undefined, undefined]
-  private readonly written: Array<number> = [0, 0, 0, 0]
-  private readonly receiving: Array<ReceiveBuffer | undefined> = [undefined, undefined, undefined, undefined]
+  /** Those that were used, and not discarded yet. */
+  private readonly levels: Array<CryptoLevel | undefined> = [undefined, undefined, undefined, undefined]
   /** Bit set of the levels at which TLS expects no more data. */
   private ended = 0
 
+  private use(level: Level): CryptoLevel {
+    return (this.levels[level] ??= new CryptoLevel())
+  }
+
   /** Queues handshake bytes; large ones are not copied. */
   write(level: Level, bytes: Uint8Array): void {
-    const buffer = (this.sending[level] ??= new SendBuffer(this.written[level]))
+    const at = this.use(level)
+    const buffer = (at.sending ??= new SendBuffer(at.written))
     buffer.append(bytes)
-    this.written[level] += bytes.length
+    at.written += bytes.length
   }
 
   /** Bytes written but not acknowledged. */
   get sendBufferBytes(): number {
     let bytes = 0
-    for (const buffer of this.sending) bytes += buffer?.held ?? 0
+    for (const at of this.levels) bytes += at?.sending?.held ?? 0
     return bytes
   }
 
   /** Bytes received but not read by TLS. */
   get receiveBufferBytes(): number {
     let bytes = 0
-    for (const buffer of this.receiving) bytes += buffer?.allocatedBytes ?? 0
+    for (const at of this.levels) bytes += at?.receiving?.allocatedBytes ?? 0
     return bytes
   }
 
   /** Memory of bytes behind a gap. */
   get reorderBytes(): number {
     let bytes = 0
-    for (const buffer of this.receiving) bytes += buffer?.reorderBytes ?? 0
+    for (const at of this.levels) bytes += at?.receiving?.reorderBytes ?? 0
     return bytes
   }
 
   hasFrames(level: Level): boolean {
-    const buffer = this.sending[level]
+    const buffer = this.levels[level]?.sending
     return buffer !== undefined && (buffer.unsent > 0 || !buffer.lost.isEmpty)
   }
 
   /** What was never sent. */
   unsentBytes(level: Level): number {
-    return this.sending[level]?.unsent ?? 0
+    return this.levels[level]?.sending?.unsent ?? 0
   }
 
   /** Writes as many frames as fit, lost data first. RFC 9001 §4 #1, §4.9 #1: each level has its own data. */
   writeFrames(w: ByteWriter, sent: SentFrames, { level }: FrameContext): void {
-    const buffer = this.sending[level]
+    const buffer = this.levels[level]?.sending
     if (buffer === undefined) return
     while (!buffer.lost.isEmpty) {
       const offset = buffer.lost.firstStart
@@ -101,14 +120,14 @@ export class CryptoStream implements FrameOwner {
 
   /** A CRYPTO frame is recorded as its level, offset and length. */
   onAcked(_type: number, level: number, offset: number, length: number): void {
-    const buffer = this.sending[level]
-    if (buffer === undefined) return
-    buffer.onAcked(offset, offset + length)
-    if (buffer.held === 0) this.sending[level] = undefined
+    const at = this.levels[level]
+    if (at?.sending === undefined) return
+    at.sending.onAcked(offset, offset + length)
+    if (at.sending.held === 0) at.sending = undefined
   }
 
   onLost(_type: number, level: number, offset: number, length: number): void {
-    this.sending[level]?.onLost(offset, offset + length)
+    this.levels[level]?.sending?.onLost(offset, offset + length)
   }
 
   /** `maxEnd` is the largest offset accepted at this level. */
@@ -120,7 +139,8 @@ export class CryptoStream implements FrameOwner {
     end: number,
     maxEnd = Number.MAX_SAFE_INTEGER
   ): TransportError | undefined {
-    const buffer = (this.receiving[level] ??= new ReceiveBuffer())
+    const at = this.use(level)
+    const buffer = (at.receiving ??= new ReceiveBuffer(at.read))
     // RFC 9000 §7.5 #2, §19.6: an endpoint that does not expand its buffer MUST close with CRYPTO_BUFFER_EXCEEDED
     if (offset + (end - start) > Math.min(buffer.readOffset + cryptoReceiveBytes, maxEnd))
       return new TransportError(
@@ -143,31 +163,33 @@ export class CryptoStream implements FrameOwner {
 
   /** The next contiguous bytes, or undefined. */
   read(level: Level): Uint8Array | undefined {
-    return this.receiving[level]?.read(maxReadBytes)
+    const at = this.levels[level]
+    const bytes = at?.receiving?.read(maxReadBytes)
+    // after the handshake there may never be any more
+    if (bytes === undefined && level === Level.OneRtt) at?.freeReceived()
+    return bytes
   }
 
   /** Whether TLS has read everything up to `end`. */
   hasRead(level: Level, end: number): boolean {
-    return end <= (this.receiving[level]?.readOffset ?? 0)
+    const at = this.levels[level]
+    return at !== undefined && end <= (at.receiving?.readOffset ?? at.read)
   }
 
   /** Whether no data is buffered, not even behind a gap. RFC 9001 §4.1.3 */
   isDrained(level: Level): boolean {
-    const buffer = this.receiving[level]
+    const buffer = this.levels[level]?.receiving
     return buffer === undefined || (buffer.readable === 0 && !buffer.hasGap)
   }
 
   /** Drops all data of a level whose keys were discarded. RFC 9000 §13.3 */
   discard(level: Level): void {
-    this.sending[level] = undefined
-    this.receiving[level] = undefined
+    this.levels[level] = undefined
   }
 
   /** Drops everything, for a handshake that begins anew. */
   restart(): void {
-    this.sending.fill(undefined)
-    this.written.fill(0)
-    this.receiving.fill(undefined)
+    this.levels.fill(undefined)
     this.ended = 0
   }
 }

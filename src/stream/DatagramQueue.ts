@@ -27,6 +27,12 @@ import { Turn } from "./TurnRing.ts"
  */
 export type DatagramFate = "acknowledged" | "lost" | "dropped" | "expired"
 
+/** What became of the datagram of that ID. */
+interface SettledDatagram {
+  readonly id: number
+  readonly fate: DatagramFate
+}
+
 /** What names a value of which only the latest is worth sending. */
 export type LatestKey = string | number
 
@@ -90,12 +96,13 @@ export class DatagramQueue implements FrameOwner {
   sendDropped = 0
   /** Datagrams not sent by their deadline. */
   sendExpired = 0
-  /** Fates not yet reported, oldest first; only of datagrams sent with `track`. */
-  readonly fates = new Fifo<{ readonly id: number; readonly fate: DatagramFate }>()
+  /** Not yet reported, oldest first; only of datagrams sent with `track`. */
+  private fates: Fifo<SettledDatagram> | undefined = undefined
   private readonly localMaxFrameBytes: number
   private readonly maxSendBytes: number
   private readonly sendQueue: StreamScheduler<QueuedDatagram>
-  private readonly deadlines = new DeadlineHeap<QueuedDatagram>()
+  /** Created by the first `send` with a deadline. */
+  private deadlines: DeadlineHeap<QueuedDatagram> | undefined = undefined
   /** By space; created by the first `send` with a key. */
   private latest: Map<number, Map<LatestKey, QueuedDatagram>> | undefined = undefined
   private sendBytes = 0
@@ -129,7 +136,8 @@ export class DatagramQueue implements FrameOwner {
     const datagram = new QueuedDatagram(id, bytes, intent)
     if (intent.latest !== undefined) this.replace(datagram, intent.latest)
     else this.sendQueue.add(datagram.turn, datagram.priority, datagram.hint)
-    this.deadlines.set(datagram, intent.deadlineMicros)
+    if (intent.deadlineMicros !== Number.POSITIVE_INFINITY)
+      (this.deadlines ??= new DeadlineHeap()).set(datagram, intent.deadlineMicros)
     this.sendBytes += datagramOverheadBytes + bytes.length
     while (this.sendBytes > this.maxSendBytes && this.sendQueue.size > 1)
       this.drop(this.sendQueue.least!.owner)
@@ -151,13 +159,13 @@ export class DatagramQueue implements FrameOwner {
 
   /** When `expire` is due; Infinity when no datagram has a deadline. */
   get deadlineMicros(): number {
-    return this.deadlines.earliestMicros
+    return this.deadlines?.earliestMicros ?? Number.POSITIVE_INFINITY
   }
 
   /** Drops what is no longer worth sending. */
   expire(nowMicros: number): void {
     for (;;) {
-      const stale = this.deadlines.popDue(nowMicros)
+      const stale = this.deadlines?.popDue(nowMicros)
       if (stale === undefined) return
       this.remove(stale)
       this.sendExpired++
@@ -257,6 +265,11 @@ export class DatagramQueue implements FrameOwner {
     this.claims?.announce()
   }
 
+  /** The next fate to report. */
+  takeFate(): SettledDatagram | undefined {
+    return this.fates?.shift()
+  }
+
   private drop(datagram: QueuedDatagram): void {
     this.remove(datagram)
     this.sendDropped++
@@ -265,7 +278,7 @@ export class DatagramQueue implements FrameOwner {
 
   private remove(datagram: QueuedDatagram): void {
     this.sendQueue.remove(datagram.turn)
-    this.deadlines.remove(datagram)
+    this.deadlines?.remove(datagram)
     if (datagram.latest !== undefined) this.forget(datagram, datagram.latest)
     this.sendBytes -= datagramOverheadBytes + datagram.bytes.length
   }
@@ -279,6 +292,6 @@ export class DatagramQueue implements FrameOwner {
   }
 
   private report(id: number, fate: DatagramFate): void {
-    if (this.tracked?.delete(id) === true) this.fates.push({ id, fate })
+    if (this.tracked?.delete(id) === true) (this.fates ??= new Fifo()).push({ id, fate })
   }
 }

@@ -4,6 +4,7 @@ import { Fifo } from "../internal/Fifo.ts"
 export const datagramOverheadBytes = 256
 
 const empty = new Uint8Array(0)
+const nothing = (): void => {}
 
 /**
  * Datagrams that wait to be read, of one reader. Limited in bytes, each datagram counting `datagramOverheadBytes` extra; to
@@ -18,7 +19,7 @@ export class ReceivedDatagrams {
   private readonly maxBytes: number
   private held = 0
 
-  constructor(maxBytes: number, onArrival: () => void = () => {}) {
+  constructor(maxBytes: number, onArrival: () => void = nothing) {
     this.maxBytes = maxBytes
     this.onArrival = onArrival
   }

@@ -7,7 +7,7 @@ import type { SendCredit } from "./FlowControl.ts"
 import type { PeerLimits } from "./PeerLimits.ts"
 import type { ReceiveCredit } from "./ReceiveCredit.ts"
 import { Arrival } from "./ReceiveStream.ts"
-import type { StreamEvents } from "./RecordQueue.ts"
+import { StreamEvent, type StreamEvents } from "./RecordQueue.ts"
 import { maxStreams, type StreamControlFrames } from "./StreamControlFrames.ts"
 import type { StreamDirectory } from "./StreamDirectory.ts"
 import { maxStreamCount } from "./StreamId.ts"
@@ -66,7 +66,7 @@ export class ReceivedStreamFrames implements StreamFrameSink {
     const error = this.receiveCredit.admit(receive, stop, fin ? stop : -1, FrameType.STREAM)
     if (error !== undefined) return error
     const arrival = receive.onStream(offset, bytes, start, end, fin)
-    if (arrival === Arrival.readable) this.events.readable.push(record)
+    if (arrival === Arrival.readable) this.events.push(StreamEvent.readable, record)
     else if (arrival === Arrival.kept) this.reorderDepth = Math.max(this.reorderDepth, receive.ahead(stop))
     if (isFurther || arrival !== Arrival.nothing) conduct.useful++
     else {
@@ -117,7 +117,7 @@ export class ReceivedStreamFrames implements StreamFrameSink {
         `stream ${id} was reset with code ${receive.resetCode} and then with ${code}`,
         frameType
       )
-    if (receive.onReset(code, finalSize, reliableSize)) this.events.readable.push(record)
+    if (receive.onReset(code, finalSize, reliableSize)) this.events.push(StreamEvent.readable, record)
     this.settle(record)
     if (!isNews) return this.conduct.needless(frameType)
     return isAnswer ? undefined : this.onGivenUp(id, frameType)
@@ -137,8 +137,8 @@ export class ReceivedStreamFrames implements StreamFrameSink {
     // RFC 9000 §3.5 #1 #S2 #S3: replies with RESET_STREAM and that code at once, without awaiting acknowledgments
     if (!this.sender.abandon(record, Math.min(errorCode, MAX_VARINT), true, 0))
       return this.conduct.needless(FrameType.STOP_SENDING)
-    this.events.stopped.push(record)
-    this.events.writable.push(record)
+    this.events.push(StreamEvent.stopped, record)
+    this.events.push(StreamEvent.writable, record)
     return isOver ? undefined : this.onGivenUp(id, FrameType.STOP_SENDING)
   }
 

@@ -24,20 +24,30 @@ export class RecordQueue extends Fifo<StreamRecord> {
     }
     return undefined
   }
-
-  /** The next stream ID; −1 if empty. */
-  shiftId(): number {
-    return this.shift()?.id ?? -1
-  }
 }
+
+/** What has happened to a stream. */
+export const StreamEvent = { opened: 0, readable: 1, writable: 2, stopped: 3, closed: 4 } as const
+export type StreamEvent = (typeof StreamEvent)[keyof typeof StreamEvent]
 
 /** Stream events not yet polled by the owner. */
 export class StreamEvents {
-  readonly opened: RecordQueue = new RecordQueue(1)
-  readonly readable: RecordQueue = new RecordQueue(2)
-  readonly writable: RecordQueue = new RecordQueue(4)
-  readonly stopped: RecordQueue = new RecordQueue(8)
-  readonly closed: RecordQueue = new RecordQueue(16)
+  /** By event; created by the first. */
+  private queues: ReadonlyArray<RecordQueue> | undefined = undefined
   /** The peer raised a stream limit: bit 1 for bidirectional, bit 2 for unidirectional streams. */
   openable = 0
+
+  push(event: StreamEvent, record: StreamRecord): void {
+    const queues = (this.queues ??= Object.values(StreamEvent).map((each) => new RecordQueue(1 << each)))
+    queues[event].push(record)
+  }
+
+  poll(event: StreamEvent): StreamRecord | undefined {
+    return this.queues?.[event].shift()
+  }
+
+  /** The ID of the next stream; −1 if there is none. */
+  pollId(event: StreamEvent): number {
+    return this.poll(event)?.id ?? -1
+  }
 }

@@ -1,5 +1,5 @@
 import { FrameType } from "../wire/FrameType.ts"
-import type { StreamEvents } from "./RecordQueue.ts"
+import { StreamEvent, type StreamEvents } from "./RecordQueue.ts"
 import type { StreamControlFrames } from "./StreamControlFrames.ts"
 import type { StreamDirectory } from "./StreamDirectory.ts"
 import type { SendRoom } from "./SendRoom.ts"
@@ -39,11 +39,11 @@ export class SentStreamFrames {
     this.sender.refresh(record)
     if (send.isTerminal) {
       this.control.cancelFor(record, StreamControl.resetStream | StreamControl.streamDataBlocked)
-      this.events.writable.push(record)
+      this.events.push(StreamEvent.writable, record)
       this.control.closeIfEnded(record)
     } else if (send.wantsRoom && this.room.hasRoom(send.heldBytes)) {
       send.wantsRoom = false
-      this.events.writable.push(record)
+      this.events.push(StreamEvent.writable, record)
     }
   }
 

@@ -1,7 +1,7 @@
 import type { Role } from "../wire/Role.ts"
 import { TransportError, TransportErrorCode } from "../wire/TransportError.ts"
 import { ReceiveStream } from "./ReceiveStream.ts"
-import type { StreamEvents } from "./RecordQueue.ts"
+import { StreamEvent, type StreamEvents } from "./RecordQueue.ts"
 import { LocalStreamCount, PeerStreamCount } from "./StreamCounts.ts"
 import { idAt, indexOf, isServerInitiated, isUnidirectional, kindOf, kindOpenedBy } from "./StreamId.ts"
 import type { LocalStreamLimits, StreamLimits } from "./StreamLimits.ts"
@@ -12,7 +12,8 @@ import { StreamMark, StreamRecord } from "./StreamRecord.ts"
  * were ever opened, and closed streams take no memory.
  */
 export class StreamDirectory {
-  readonly records = new Map<number, StreamRecord>()
+  /** A map of its own from the first stream on. */
+  records: Map<number, StreamRecord> = none
   readonly localBidi: LocalStreamCount = new LocalStreamCount()
   readonly localUni: LocalStreamCount = new LocalStreamCount()
   readonly peerBidi: PeerStreamCount
@@ -98,7 +99,7 @@ export class StreamDirectory {
     let record: StreamRecord | undefined
     while (count.opened <= index) {
       record = this.create(idAt(kind, count.opened++))
-      this.events.opened.push(record)
+      this.events.push(StreamEvent.opened, record)
     }
     return record!
   }
@@ -115,6 +116,7 @@ export class StreamDirectory {
         : local.initialMaxStreamDataBidiRemote
     const receive = unidirectional && ours ? undefined : new ReceiveStream(window, local.maxStreamWindowBytes)
     const record = new StreamRecord(id, sendLimit, receive)
+    if (this.records === none) this.records = new Map()
     this.records.set(id, record)
     return record
   }
@@ -157,7 +159,7 @@ export class StreamDirectory {
       count.closed++
       if (record.is(StreamMark.lingering)) count.lingering--
     }
-    this.events.closed.push(record)
+    this.events.push(StreamEvent.closed, record)
   }
 
   /** Marks a stream of the peer as one that only waits for acknowledgments; true if it was none and is now. */
@@ -175,6 +177,9 @@ export class StreamDirectory {
     this.records.delete(record.id)
   }
 }
+
+/** Nothing is ever put into it. */
+const none: Map<number, StreamRecord> = new Map()
 
 const stateError = (reason: string, frameType: number): TransportError =>
   new TransportError(TransportErrorCode.STREAM_STATE_ERROR, reason, frameType)

@@ -21,7 +21,7 @@ export class StreamScheduler<Owner> {
   size = 0
   private readonly filter: HintFilter
   /** Highest first; none is empty, except the last one left. */
-  private readonly levels: Array<Level<Owner>> = []
+  private levels: Array<Level<Owner>> = none
 
   constructor(filter: HintFilter = everything) {
     this.filter = filter
@@ -94,17 +94,21 @@ export class StreamScheduler<Owner> {
   }
 
   private ringOf(priority: number, hint: PathHint): TurnRing<Owner> {
-    const { levels } = this
+    let { levels } = this
     if (levels.length === 1 && levels[0].ring.size === 0) {
       if (levels[0].priority === priority && levels[0].hint === hint) return levels[0].ring
-      levels.length = 0
+      levels = none
     }
     let at = 0
     while (at < levels.length && levels[at].priority > priority) at++
     for (; at < levels.length && levels[at].priority === priority; at++)
       if (levels[at].hint === hint) return levels[at].ring
     const ring = new TurnRing<Owner>()
-    levels.splice(at, 0, { priority, hint, ring, turns: 0 })
+    // not `splice`, which would reserve slots for more than there ever are
+    this.levels = levels.toSpliced(at, 0, { priority, hint, ring, turns: 0 })
     return ring
   }
 }
+
+/** Nothing is ever put into it. */
+const none: Array<never> = []

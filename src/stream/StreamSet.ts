@@ -10,7 +10,7 @@ import { type Conduct, lenientConduct } from "./Conduct.ts"
 import { SendCredit } from "./FlowControl.ts"
 import { PeerLimits } from "./PeerLimits.ts"
 import { ReceiveCredit } from "./ReceiveCredit.ts"
-import { StreamEvents } from "./RecordQueue.ts"
+import { StreamEvent, StreamEvents } from "./RecordQueue.ts"
 import { StreamControlFrames } from "./StreamControlFrames.ts"
 import { StreamDirectory } from "./StreamDirectory.ts"
 import type { LocalStreamLimits, StreamLimits } from "./StreamLimits.ts"
@@ -313,22 +313,22 @@ export class StreamSet implements FrameOwner {
 
   /** Opened by the peer, in order. */
   pollOpened(): number {
-    return this.events.opened.shiftId()
+    return this.events.pollId(StreamEvent.opened)
   }
 
   /** Data, the end or a reset is readable. */
   pollReadable(): number {
-    return this.events.readable.shiftId()
+    return this.events.pollId(StreamEvent.readable)
   }
 
   /** Buffer space is available after a `write` was cut short, or `sendOutcome` changed (acknowledged or stopped). */
   pollWritable(): number {
-    return this.events.writable.shiftId()
+    return this.events.pollId(StreamEvent.writable)
   }
 
   /** The peer sent STOP_SENDING; `sendOutcome` has its code. */
   pollStopped(): number {
-    return this.events.stopped.shiftId()
+    return this.events.pollId(StreamEvent.stopped)
   }
 
   /**
@@ -336,7 +336,7 @@ export class StreamSet implements FrameOwner {
    */
   pollClosed(): number {
     if (this.closing !== undefined) this.directory.forget(this.closing)
-    this.closing = this.events.closed.shift()
+    this.closing = this.events.poll(StreamEvent.closed)
     return this.closing?.id ?? -1
   }
 

@@ -132,6 +132,7 @@ const flags = new Map<number, FlagKey>([
 
 /** The numbers as they are written, for each handshake. */
 const numberList = Array.from(numbers, ([id, [key]]) => ({ id, key }))
+const flagKeys = [...flags.values()]
 
 /** More than all parameters take. */
 const scratch = new Uint8Array(1024)
@@ -192,14 +193,26 @@ const introductions = [
   "preferredAddress"
 ] as const satisfies ReadonlyArray<keyof TransportParameters>
 
-/** Frees what is of use only until the handshake is confirmed. */
-export const forgetIntroductions = (
-  parameters: {
-    -readonly [K in keyof TransportParameters]: TransportParameters[K] | undefined
-  }
-): void => {
-  for (const key of introductions) if (parameters[key] !== undefined) parameters[key] = undefined
+/** Those that were kept last, by who had declared them. */
+const latest = { client: defaultTransportParameters, server: defaultTransportParameters }
+
+/**
+ * Without what is of use only until the handshake is confirmed. What is left is the same for most connections of a process,
+ * which share it.
+ */
+export const withoutIntroductions = (parameters: TransportParameters, from: Role): TransportParameters => {
+  if (areAlike(parameters, latest[from])) return latest[from]
+  const kept: Mutable = { ...parameters }
+  for (const key of introductions) delete kept[key]
+  return (latest[from] = kept)
 }
+
+/** Whether they differ in introductions only. */
+const areAlike = (a: TransportParameters, b: TransportParameters): boolean =>
+  numberList.every(({ key }) => a[key] === b[key]) &&
+  flagKeys.every((key) => a[key] === b[key]) &&
+  a.versionInformation?.chosen === b.versionInformation?.chosen &&
+  a.versionInformation?.available.join() === b.versionInformation?.available.join()
 
 /** The version that parameters which were accepted before name as chosen, if any. */
 export const readChosenVersion = (bytes: Uint8Array): number | undefined => {

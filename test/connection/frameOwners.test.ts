@@ -100,7 +100,7 @@ describe("the owner of a frame", () => {
     // RFC 9000 §13.3: a challenge has its own timer; a response and a datagram are sent only once
     const repeated = names.filter((name) => !/^PATH|^DATAGRAM/.test(name))
     expect(write(server).names).toEqual(repeated)
-    expect(server.datagrams.fates.shift()).toMatchObject({ fate: "lost" })
+    expect(server.datagrams.takeFate()).toMatchObject({ fate: "lost" })
   })
 
   it("ignores a loss after an acknowledgment", () => {
@@ -108,7 +108,7 @@ describe("the owner of a frame", () => {
     queueFrames(server)
     const { packet } = write(server)
     server.parts.frames.onAcked(server.path, packet)
-    expect(server.datagrams.fates.shift()).toMatchObject({ fate: "acknowledged" })
+    expect(server.datagrams.takeFate()).toMatchObject({ fate: "acknowledged" })
     packet.state = PacketState.Lost
     server.parts.frames.onLost(server.path, packet)
     expect(server.parts.frames.hasFrames(Level.OneRtt, server.path)).toBe(false)
@@ -120,7 +120,7 @@ describe("the owner of a frame", () => {
     const { packet } = write(server)
     packet.state = PacketState.Outstanding
     server.parts.frames.onLost(server.path, packet)
-    expect(server.datagrams.fates.shift()).toBeUndefined()
+    expect(server.datagrams.takeFate()).toBeUndefined()
     expect(write(server).names).toContain("STREAM")
   })
 })

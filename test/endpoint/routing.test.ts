@@ -64,7 +64,7 @@ describe("a stateless reset", () => {
     const { endpoint, connection, nowMicros } = duel
     const { tls, transport } = connection.config
     const connections = Array.from({ length: count }, (_, i) => {
-      const another = endpoint.connect(puppetAddress, tls, transport, nowMicros)
+      const another = endpoint.connect(puppetAddress, tls!, transport, nowMicros)
       another.path.peerIds.setFirstToken(token(i))
       endpoint.routeIds(another)
       return another

@@ -3,8 +3,12 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import { queryObjects } from "node:v8"
 import { expect } from "vitest"
+import { DeadlineHeap } from "../../src/internal/DeadlineHeap.ts"
+import type { QuicConnection } from "../../src/index.ts"
 import { nothingReceived } from "../../src/recovery/ReceivedPackets.ts"
 import { SentPackets } from "../../src/recovery/SentPackets.ts"
+import { ReceiveBuffer } from "../../src/stream/ReceiveBuffer.ts"
+import { RecordQueue } from "../../src/stream/RecordQueue.ts"
 import { SendBuffer } from "../../src/stream/SendBuffer.ts"
 import { Space } from "../../src/wire/PacketType.ts"
 import { endpoints } from "../api/pair.ts"
@@ -70,8 +74,41 @@ simulated.it("an idle connection keeps packet numbers of one space, and none of 
     const after = counts()
     expect(after.sent - before.sent).toBe(20)
     expect(after.received - before.received).toBe(20)
-    const peer = coreOf(connection).handshake.peerParameters
-    expect(peer).toMatchObject({ statelessResetToken: undefined, initialSourceConnectionId: undefined })
+    const peer = coreOf(connection).handshake.peerParameters!
+    expect([peer.statelessResetToken, peer.initialSourceConnectionId]).toEqual([undefined, undefined])
+  })
+)
+
+simulated.it("an idle connection has nothing for streams and datagrams that it never had", (world) =>
+  Effect.gen(function* () {
+    const { client, server, connectOptions } = yield* endpoints(world)
+    const connectOne = Effect.all([client.connect(connectOptions), server.accept], {
+      concurrency: "unbounded"
+    })
+    const samples = [new RecordQueue(1), new DeadlineHeap(), new ReceiveBuffer()]
+    yield* connectOne
+    yield* Effect.sleep(5_000)
+    const before = samples.map(countLike)
+    for (let i = 0; i < 10; i++) yield* connectOne
+    yield* Effect.sleep(5_000)
+    expect(samples.map(countLike)).toEqual(before)
+  })
+)
+
+simulated.it("connections to peers of one kind share what these have declared", (world) =>
+  Effect.gen(function* () {
+    const { client, server, connectOptions } = yield* endpoints(world)
+    const pair = Effect.all([client.connect(connectOptions), server.accept], { concurrency: "unbounded" })
+    const [[one, accepted], [another, alsoAccepted]] = [yield* pair, yield* pair]
+    yield* Effect.sleep(5_000)
+    const declared = (connection: QuicConnection) => coreOf(connection).handshake.peerParameters
+    expect(declared(one)).toBe(declared(another))
+    expect(declared(accepted)).toBe(declared(alsoAccepted))
+    expect(declared(one)!.maxIdleTimeoutMillis).toBeGreaterThan(0)
+    const of = { ...connectOptions, transport: { ...connectOptions.transport, maxIdleTimeout: 7_000 } }
+    const [, differing] = yield* Effect.all([client.connect(of), server.accept], { concurrency: "unbounded" })
+    yield* Effect.sleep(1_000)
+    expect(declared(differing)).toEqual({ ...declared(accepted), maxIdleTimeoutMillis: 7_000 })
   })
 )
 

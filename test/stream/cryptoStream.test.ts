@@ -31,6 +31,29 @@ const deliver = (bytes: Uint8Array, to: CryptoStream, level: Level) => {
 }
 
 describe("the CRYPTO streams", () => {
+  it("go on after the handshake where a buffer was freed, and take nothing twice", () => {
+    const from = new CryptoStream()
+    const to = new CryptoStream()
+    const level = Level.OneRtt
+    const send = (start: number): Uint8Array => {
+      from.write(level, pattern(level, start, 300))
+      const { bytes } = write(from, level, 400)
+      deliver(bytes, to, level)
+      return bytes
+    }
+    const first = send(0)
+    expect(to.read(level)).toEqual(pattern(level, 0, 300))
+    expect(to.read(level)).toBeUndefined()
+    expect(to.hasRead(level, 300)).toBe(true)
+    expect(to.hasRead(level, 301)).toBe(false)
+    deliver(first, to, level)
+    expect(to.read(level)).toBeUndefined()
+    send(300)
+    expect(to.read(level)).toEqual(pattern(level, 300, 300))
+    expect(to.read(level)).toBeUndefined()
+    expect(to.receiveBufferBytes).toBe(0)
+  })
+
   // RFC 9001 §4 #1, §4.9 #1
   it("carry each level's bytes separately, in packets of any size and order", () => {
     const from = new CryptoStream()

@@ -62,7 +62,7 @@ describe("queued datagrams", () => {
     expect(queue.queuedBytes).toBeLessThanOrEqual(LIMIT)
     expect(queue.sendDropped).toBe(1_000 - MOST)
     const fates: Array<readonly [number, DatagramFate]> = []
-    for (let told = queue.fates.shift(); told !== undefined; told = queue.fates.shift())
+    for (let told = queue.takeFate(); told !== undefined; told = queue.takeFate())
       fates.push([told.id, told.fate])
     expect(fates).toEqual(Array.from({ length: 1_000 - MOST }, (_, i) => [i + 1, "dropped"]))
   })
@@ -102,7 +102,7 @@ describe("queued datagrams", () => {
     for (let i = 0; i < MOST; i++) queue.send(new Uint8Array(0), true, intent({ priority: 1 }))
     queue.send(new Uint8Array(0), true)
     queue.send(new Uint8Array(0), true, intent({ priority: 1 }))
-    expect([queue.fates.shift(), queue.fates.shift()]).toEqual([
+    expect([queue.takeFate(), queue.takeFate()]).toEqual([
       { id: MOST + 6, fate: "dropped" },
       { id: 6, fate: "dropped" }
     ])
@@ -129,7 +129,7 @@ describe("queued datagrams", () => {
     queue.expire(99)
     expect([queue.deadlineMicros, queue.sendExpired]).toEqual([100, 0])
     queue.expire(200)
-    expect([queue.fates.shift(), queue.fates.shift(), queue.fates.shift()]).toEqual([
+    expect([queue.takeFate(), queue.takeFate(), queue.takeFate()]).toEqual([
       { id: 2, fate: "expired" },
       { id: 3, fate: "expired" },
       undefined
