@@ -1,5 +1,5 @@
 /**
- * `npm run bench [-- --quick] [--only TEXT] [--system NAME] [--connections N] [--streams N] [--json FILE]
+ * `npm run bench [-- --quick] [--only TEXT] [--system NAME]… [--connections N] [--streams N] [--json FILE]
  * [--svg FILE] [--markdown FILE]`: compares all systems in one run, each side in its own process on loopback. Machines are noisy, so
  * what counts is the ratio beside each figure. A figure is the median of its repetitions, which alternate between systems so that noise affects
  * all of them.
@@ -37,8 +37,8 @@ const { values: options } = parseArgs({
     quick: { type: "boolean", default: false },
     /** Only benchmarks whose title contains this. */
     only: { type: "string", default: "" },
-    /** Only this system. */
-    system: { type: "string" },
+    /** Only these systems. */
+    system: { type: "string", multiple: true },
     connections: { type: "string" },
     streams: { type: "string" }
   }
@@ -54,11 +54,13 @@ const { certPem, keyPem } = await certificate()
 process.env.BENCH_CERT = certPem
 process.env.BENCH_KEY = keyPem
 
+const isAsked = (system: string): boolean => options.system?.includes(system) ?? true
+
 const results = async ({ task, isSteady = false }: Benchmark): Promise<Map<string, Array<Result>>> => {
   const isResumption = task.kind === "handshake" && task.tickets === "use"
   const able = Object.entries<System>(systems).filter(
     ([name, { kinds, resumes }]) =>
-      kinds.includes(task.kind) && (resumes === true || !isResumption) && (options.system ?? name) === name
+      kinds.includes(task.kind) && (resumes === true || !isResumption) && isAsked(name)
   )
   const all = new Map<string, Array<Result>>(able.map(([name]) => [name, []]))
   for (let i = 0; i < (options.quick || isSteady ? 1 : 5); i++)
@@ -86,8 +88,7 @@ for (const [side, verb] of [
   if (!isWanted(title)) continue
   const stages = new Map<string, Stages>()
   for (const [system, { io }] of Object.entries<System>(systems))
-    if (io !== undefined && (options.system ?? system) === system)
-      stages.set(system, await stagesOf(system, side, staged(extent)))
+    if (io !== undefined && isAsked(system)) stages.set(system, await stagesOf(system, side, staged(extent)))
   rows.push(...printStages(title, `${side}, 1452 B datagrams`, stages))
 }
 
