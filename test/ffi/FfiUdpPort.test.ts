@@ -163,6 +163,23 @@ describe("a socket of node:ffi", () => {
     })
   )
 
+  live("lets its owner read at once, unless it has just read many datagrams", () =>
+    Effect.gen(function* () {
+      const [a, b] = [yield* ffiPort.bind(loopback), yield* ffiPort.bind(loopback)]
+      const wakes: Array<boolean | undefined> = []
+      b.onReadable((atOnce) => wakes.push(atOnce))
+      for (const count of [1, 20, 1, 1]) {
+        const before = wakes.length
+        for (let i = 0; i < count; i++) a.send(new Uint8Array(100), 0, 100, b.localAddress, 0)
+        a.flush()
+        yield* eventually(() => wakes.length > before)
+        expect(b.drain(100, () => {})).toBe(count)
+        expect(b.drain(100, () => {})).toBe(0)
+      }
+      expect(wakes).toEqual([true, true, false, true])
+    })
+  )
+
   live("keeps the rest of a burst for the next drain, whatever it is asked for", () =>
     Effect.gen(function* () {
       const [a, b] = [

@@ -24,6 +24,11 @@ import { TrainSender } from "./TrainSender.ts"
 const maxPayload = { 4: 65_507, 6: 65_527 } as const
 /** Iterations of the loop in which the owner may read; then the socket is emptied into a queue, or the loop would spin. */
 const PATIENCE = 4
+/**
+ * The owner of a socket with fewer datagrams than that at a time reads at once; that of a busy one reads an iteration of
+ * the loop later, and so more of them in one go.
+ */
+const SPARSE = 8
 /** Errors reported instead of datagrams, in one go. */
 const MAX_ERRORS = 16
 
@@ -55,6 +60,8 @@ export class FfiUdpSocket implements UdpSocket {
   private isArmed = true
   /** Iterations of the loop since the owner has read. */
   private unread = 0
+  /** The owner has last read few datagrams. */
+  private isSparse = true
   private isClosed = false
   private wakeOwner: (atOnce?: boolean) => void = noWake
 
@@ -125,6 +132,7 @@ export class FfiUdpSocket implements UdpSocket {
       } else if (inbound.left === 0) skipped++
     }
     inbound.release()
+    if (taken > 0) this.isSparse = taken < SPARSE
     return taken
   }
 
@@ -173,7 +181,7 @@ export class FfiUdpSocket implements UdpSocket {
     if (this.isArmed) {
       this.isArmed = false
       this.unread = 0
-      this.wakeOwner(true)
+      this.wakeOwner(this.isSparse)
     } else if (++this.unread >= PATIENCE) this.receiveIntoQueue()
   }
 
