@@ -5,7 +5,7 @@
  * endpoint 127.0.0.1:4433 · open · 12 s · 1 socket, 5 fibers
  * ├─ peer billing · connected · 3.1 s · fiber 21
  * │  └─ connection to 10.0.0.7:4433 · 83a1f2b3c4d5e6f7 · established · v1 · 3.1 s · sent 12.0 kB, received 1.0 MB · fiber 23
- * │     ├─ path 0 · 0.0.0.0:51432 → 10.0.0.7:4433 · active · rtt 1.2 ms · window 14.5 kB · in flight 0 B · 1452 B datagrams · fiber 24
+ * │     ├─ path 0 · 0.0.0.0:51432 → 10.0.0.7:4433 · active · rtt 1.2 ms · window 14.5 kB · in flight 0 B · 1452 B datagrams
  * │     └─ stream 0 · 2.0 s · sent 64 B · received 1.0 MB
  * └─ connection from …
  * ```

@@ -73,11 +73,11 @@ it("a tree says which connection it is in logs, and is folded between facts on a
     "├─ connection from 10.0.0.2:50000 · 0123456789abcdef · established · v1",
     "│  │  3.0 s · sent 0 B, received 0 B · 1 waiting · fiber 2",
     "│  ├─ path 0 · 10.0.0.1:4433 → 10.0.0.2:50000 · active · rtt 25.0 ms",
-    "│  │     window 14.5 kB · in flight 1.5 kB · 1452 B datagrams · fiber 3",
+    "│  │     window 14.5 kB · in flight 1.5 kB · 1452 B datagrams",
     "│  └─ stream 0 · 1.0 s · sent 0 B · received 0 B",
     "└─ connection from 10.0.0.2:50000 · 0123456789abcdef · established · v1",
     "   │  3.0 s · sent 0 B, received 0 B · 1 waiting · fiber 2",
     "   └─ path 0 · 10.0.0.1:4433 → 10.0.0.2:50000 · active · rtt 25.0 ms",
-    "         window 14.5 kB · in flight 1.5 kB · 1452 B datagrams · fiber 3"
+    "         window 14.5 kB · in flight 1.5 kB · 1452 B datagrams"
   ])
 })
