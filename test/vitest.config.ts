@@ -8,14 +8,17 @@ const root = new URL("..", import.meta.url).pathname
 const usesProgram = /\/runCli\.ts"/
 const usesLiveLayers =
   /\{[^}]*\b(live|layerWithoutTrust|LiveUdpPort|port)\b[^}]*\} from "[^"]*\/(World|io)\.ts"/
+/** Counts objects or bytes. */
+const usesHeap = /from "node:v8"/
 const usesSystem = /from "node:(child_process|dgram|https?|net|tls|worker_threads)"/
 
-type Project = "simulated" | "live" | "program" | "system"
+type Project = "simulated" | "live" | "program" | "system" | "heap"
 
 const projectOf = (path: string): Project => {
   const text = readFileSync(join(root, path), "utf8")
   if (usesProgram.test(text)) return "program"
   if (usesLiveLayers.test(text)) return "live"
+  if (usesHeap.test(text)) return "heap"
   return usesSystem.test(text) ? "system" : "simulated"
 }
 
@@ -39,6 +42,8 @@ export default defineConfig({
       // what waits for real time bears no second worker beside it
       project("live", { maxWorkers: 1, sequence: { groupOrder: 1 } }),
       project("system", { maxWorkers: 1, sequence: { groupOrder: 1 } }),
+      // a walk through the heap of a worker that has run a thousand tests takes seconds
+      project("heap", { maxWorkers: 1, isolate: true, sequence: { groupOrder: 1 } }),
       // most of it is starting processes
       project("program", { maxWorkers: 2, sequence: { groupOrder: 2 } })
     ]
