@@ -14,7 +14,7 @@ import type { StreamClaim } from "./StreamClaim.ts"
 import type { Tally } from "./WaitList.ts"
 
 /** Streams whose fibers are woken or started in one round of the loop: what they write is sent before the next ones run. */
-export const WAKES = 16
+export const WAKES = 32
 
 /** What claims by preamble need of their connection. */
 type ClaimSurroundings = Pick<ClaimHost, "touch" | "wake" | "fork">
