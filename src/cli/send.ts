@@ -75,6 +75,13 @@ const whereabouts = Effect.fnUntraced(function* (endpoint: QuicEndpointShape) {
   return address
 })
 
+/** The source of one receiver, which tells when content has been opened for it, in the same step. */
+const onTaken = (source: TransferSource, taken: () => void): TransferSource => ({
+  ...source,
+  open: (entry, offset) =>
+    Effect.uninterruptible(Effect.tap(source.open(entry, offset), () => Effect.sync(taken)))
+})
+
 const serveReceivers = Effect.fnUntraced(function* (
   endpoint: QuicEndpointShape,
   source: TransferSource,
@@ -88,7 +95,9 @@ const serveReceivers = Effect.fnUntraced(function* (
   const serveOne = (connection: QuicConnection) =>
     Effect.gen(function* () {
       const receiver = yield* view.joined(formatAddress(connection.remoteAddress))
-      const served = serveTransfer(connection, source, {
+      let hasTaken = false
+      const taking = onTaken(source, () => (hasTaken = true))
+      const served = serveTransfer(connection, taking, {
         onKept: (bytes) => {
           receiver.kept += bytes
         },
@@ -102,8 +111,8 @@ const serveReceivers = Effect.fnUntraced(function* (
         onSuccess: () => view.left(receiver, undefined),
         onFailure: ({ message }) => view.left(receiver, message)
       })
-      // of a stream, what it has not got nobody else can get either
-      if (options.once && (receiver.hasAll || (isStream && receiver.sent > 0)))
+      // a stream that it has taken, read or not, nobody else can get
+      if (options.once && (receiver.hasAll || (isStream && hasTaken)))
         yield* Deferred.succeed(over, receiver.hasAll)
     })
   const serving = endpoint.serve((connection) =>

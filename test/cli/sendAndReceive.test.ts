@@ -250,7 +250,10 @@ describe("send and receive", () => {
     expect(readdirSync(out)).toEqual(["piped"])
   })
 
-  it("leave nothing of a stream that was interrupted, at either end", async () => {
+  it.each([
+    ["some of which has arrived", 300_000],
+    ["of which nothing has been read", 0]
+  ])("leave nothing of a stream that was interrupted, %s, at either end", async (_, bytes) => {
     const { directory, out } = site()
     const sender = spawn(process.execPath, [bin, "send", "-", "--host", "127.0.0.1"], {
       stdio: ["pipe", "pipe", "pipe"],
@@ -264,7 +267,7 @@ describe("send and receive", () => {
     const ended = new Promise((resolve) => sender.once("close", resolve))
     expect(await eventually(() => /receive \S+\n/.test(said), 60_000)).toBe(true)
     sender.stdin!.on("error", () => {}) // it ends before it has read all
-    sender.stdin!.write(randomBytes(300_000))
+    sender.stdin!.write(randomBytes(bytes))
     const before = listed(directory)
     const receiver = startCli(["receive", /receive (\S+)\n/.exec(said)![1], "-o", out])
     expect(
