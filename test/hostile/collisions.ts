@@ -2,7 +2,7 @@
 import type { RandomBytes } from "../../src/capability/CryptoSuite.ts"
 import { keyedHash } from "../../src/internal/keyedHash.ts"
 
-const CANDIDATES = 400_000
+const CANDIDATES = 1_200_000
 
 /** Pairs of IDs of 8 bytes with the same 32-bit hash, one after the other, under a key. */
 export const collidingIds = (
