@@ -11,14 +11,17 @@ export interface ItSimOptions extends SimRuntime.SimOptions {
   readonly seeds?: number
 }
 
+/** Real time for each seed, of which most need a second; the first is as much as any test may take. */
+const SEED_MILLIS = 10_000
+
 const vitest = "npx vitest run --config test/vitest.config.ts"
 
 export const itSim = <A, E>(
   name: string,
   program: () => Effect.Effect<A, E, SimRuntime.SimServices | Scope.Scope>,
   { seeds = 1, ...given }: ItSimOptions = {}
-): void =>
-  it(name, async () => {
+): void => {
+  const test = async () => {
     const { seed: only, options, isReplay } = replayed(`${name} #0`, given)
     const all = isReplay ? [only] : Array.from({ length: seeds }, (_, i) => `${name} #${i}`)
     for (const seed of all) {
@@ -29,4 +32,6 @@ export const itSim = <A, E>(
         throw error
       }
     }
-  })
+  }
+  it(name, test, SEED_MILLIS * seeds + 110_000)
+}
