@@ -2,6 +2,7 @@
  * Compares the ffi suite with the node suite on what handshakes ask of them, honest and hostile, and of all lengths: hashes,
  * HMAC, key agreement, signatures. Prints how often: `node test/ffi/randomHandshakes.ts ROUNDS SEED`.
  */
+import { smallOrderPoints } from "../protect/smallOrderPoints.ts"
 import * as FfiCryptoSuite from "../../layers/ffi/FfiCryptoSuite.ts"
 import { suite as node } from "../../layers/node/NodeCryptoSuite.ts"
 import { SeededRandom } from "../../layers/sim/SeededRandom.ts"
@@ -14,16 +15,7 @@ export interface Comparison {
 }
 
 const lengths = [0, 1, 55, 56, 63, 64, 65, 111, 112, 127, 128, 129, 200, 4_095, 4_096, 4_097, 8_192, 20_000]
-/** RFC 7748 §6.1, §7: their secret is zero. */
-const smallOrder = [
-  "0000000000000000000000000000000000000000000000000000000000000000",
-  "0100000000000000000000000000000000000000000000000000000000000000",
-  "e0eb7a7c3b41b8ae1656e3faf19fc46ada098deb9c32b1fd866205165f49b800",
-  "5f9c95bca3508c24b1d0b1559c83ef5b04445cc4581c8e86d8224eddd09f1157",
-  "ecffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
-  "edffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
-  "eeffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f"
-].map((point) => Buffer.from(point, "hex"))
+const smallOrder = smallOrderPoints.map((point) => Buffer.from(point, "hex"))
 
 export const compareHandshakes = (rounds: number, seed: string): Comparison => {
   const { suite: ffi } = FfiCryptoSuite.get()

@@ -1,4 +1,5 @@
 /** The compliance suite of `CryptoSuite`, which also compares two implementations. */
+import { smallOrderPoints } from "./smallOrderPoints.ts"
 import fc from "fast-check"
 import { describe, expect, it } from "vitest"
 import {
@@ -258,18 +259,7 @@ const keyAgreement = (suite: CryptoSuiteShape, other: CryptoSuiteShape): void =>
     expect(toHex(share.agree(peer)!)).toBe("8bd4054fb55b9d63fdfbacf9f04b9f0d35e6d63f537563efd46272900f89492d")
   })
 
-  /** RFC 7748 §6.1 and §7: points of small order, all of which give zero. */
-  const smallOrder = [
-    "0000000000000000000000000000000000000000000000000000000000000000",
-    "0100000000000000000000000000000000000000000000000000000000000000",
-    "e0eb7a7c3b41b8ae1656e3faf19fc46ada098deb9c32b1fd866205165f49b800",
-    "5f9c95bca3508c24b1d0b1559c83ef5b04445cc4581c8e86d8224eddd09f1157",
-    "ecffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
-    "edffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
-    "eeffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f"
-  ]
-
-  it.each(smallOrder)("rejects the x25519 point %s, whose secret is all zero", (point) => {
+  it.each(smallOrderPoints)("rejects the x25519 point %s, whose secret is all zero", (point) => {
     expect(suite.keyShare(NamedGroup.x25519, seeded(1)).agree(hex(point))).toBeUndefined()
     expect(suite.respond(NamedGroup.x25519, hex(point), seeded(1))).toBeUndefined()
     const hybrid = suite.keyShare(NamedGroup.x25519MlKem768, seeded(1))
