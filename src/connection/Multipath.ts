@@ -73,6 +73,8 @@ const SUSPECT_TIMEOUTS = 1
 const HEARD_TIMEOUTS = 2
 /** The same for a path on which more is sent all the time, in PTOs: as long as two timeouts take. */
 const UNANSWERED_FACTOR = 3
+/** Packets of which nothing is heard for a PTO, nor anything else: so many are not lost by accident. */
+const UNANSWERED_PACKETS = 8
 /** For how many PTOs the state of an abandoned path is kept once the peer knows; and if it never says so. */
 const KEPT_PTOS = 3
 const UNANSWERED_PTOS = 12
@@ -213,10 +215,11 @@ export class Multipath {
 
   /** Each packet restarts the PTO, so a trickle of them would hide that nothing is answered. */
   unansweredDeadline(path: ConnectionPath): number {
+    if (!this.mayFallSilent(path)) return Number.POSITIVE_INFINITY
     const { recovery } = path
-    return this.mayFallSilent(path)
-      ? recovery.timer.unansweredMicros + UNANSWERED_FACTOR * recovery.ptoMicros()
-      : Number.POSITIVE_INFINITY
+    const since = recovery.timer.unansweredMicros
+    const isAccident = recovery.packetsInFlight < UNANSWERED_PACKETS || isHeardSince(path, since)
+    return since + (isAccident ? UNANSWERED_FACTOR : 1) * recovery.ptoMicros()
   }
 
   private mayFallSilent({ status }: ConnectionPath): boolean {
@@ -379,8 +382,10 @@ export class Multipath {
  * Whether something has arrived that was sent after the peer could have had our last packet: a path that died when we
  * sent that delivers for half a round trip at most.
  */
-const isHeard = ({ status, recovery }: ConnectionPath): boolean =>
-  status.arrivedMicros > recovery.timer.lastElicitingMicros + recovery.rtt.smoothedMicros / 2
+const isHeard = (path: ConnectionPath): boolean => isHeardSince(path, path.recovery.timer.lastElicitingMicros)
+
+const isHeardSince = ({ status, recovery }: ConnectionPath, micros: number): boolean =>
+  status.arrivedMicros > micros + recovery.rtt.smoothedMicros / 2
 
 const violation = (reason: string, type: number): TransportError =>
   new TransportError(PROTOCOL_VIOLATION, reason, type)

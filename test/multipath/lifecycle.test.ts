@@ -194,6 +194,23 @@ describe("D3, D5: a path that falls silent", () => {
     expect(pathAt(two, "client", 1).status.isSuspect).toBe(true)
   })
 
+  it("is found out within a PTO by much that is sent on it all the time, while the peer is silent on it", () => {
+    const two = new TwoPaths()
+    const client = two.of("client")
+    client.multipath.setBackup(pathAt(two, "client", 0), true)
+    two.exchange().advance(SECOND)
+    two.arrives = ({ socket }) => socket === 0
+    const pto = client.path.recovery.ptoMicros()
+    const id = client.streams.open(false)
+    const ptos: Array<number> = []
+    for (let i = 0; i < 40 && !pathAt(two, "client", 1).status.isSuspect; i++) {
+      client.streams.write(id, new Uint8Array(10))
+      two.exchange().advance(pto / 10)
+      ptos.push((i + 1) / 10)
+    }
+    expect(ptos.at(-1)).toBeCloseTo(1, 0)
+  })
+
   it("is another one than that on which an ACK was lost, while the peer's data arrives", () => {
     const two = new TwoPaths()
     const [client, server] = ends.map((end) => two.of(end))
