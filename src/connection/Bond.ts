@@ -19,18 +19,25 @@ export class Bond extends StateMachine<BondingState> {
     this.paths = paths
   }
 
-  /** A path has joined or left, or its status is another one: decides anew. */
-  update(): void {
+  /**
+   * A path has joined or left, or its status is another one: decides anew. Returns the silent paths that carried data
+   * until now, as there was none better.
+   */
+  update(): ReadonlyArray<ConnectionPath> {
     const { paths } = this
     const carriers = carriersAmong(paths.all)
+    const relieved: Array<ConnectionPath> = []
     for (const path of paths) {
       const { status, recovery } = path
+      const carried = status.carries
       status.carries = carriers.includes(path)
+      if (carried && !status.carries && status.isSuspect) relieved.push(path)
       const isLookedFor = status.isSuspect && !status.carries
       recovery.timer.longestBackoffMicros = isLookedFor ? LONGEST_PROBE_MICROS : LONGEST_BACKOFF_MICROS
     }
     if (carriers.length > 0 && !carriers.includes(paths.active)) paths.active = carriers[0]
     this.to(this.next)
+    return relieved
   }
 
   private get next(): BondingState {

@@ -51,8 +51,8 @@ export class ConnectionTimers {
   private pathDeadline(path: ConnectionPath, ptoMicros: number, nowMicros: number): number {
     const { multipath } = this.parts
     const silenceMicros = Math.min(
-      multipath.unansweredDeadline(path),
-      multipath.silenceDeadline(path, ptoMicros)
+      multipath.silence.unansweredDeadline(path),
+      multipath.silence.deadline(path, ptoMicros)
     )
     let deadline = Math.min(path.deadline(), silenceMicros)
     // the ACKs of an abandoned path are sent on others: while none may send, their deadline is nobody's
@@ -136,8 +136,8 @@ export class ConnectionTimers {
     for (const path of [...paths]) {
       if (handshake.confirmed && path.status.isOpen && nowMicros >= path.rotation.deadlineMicros)
         path.rotateIds(nowMicros)
-      if (nowMicros >= multipath.unansweredDeadline(path)) multipath.suspect(path, nowMicros)
-      if (nowMicros >= multipath.silenceDeadline(path, pto)) multipath.giveUp(path, nowMicros)
+      if (nowMicros >= multipath.silence.unansweredDeadline(path)) multipath.silence.suspect(path, nowMicros)
+      if (nowMicros >= multipath.silence.deadline(path, pto)) multipath.giveUp(path, nowMicros)
       if (nowMicros >= path.deadline()) this.firePath(path, nowMicros)
     }
   }
@@ -152,7 +152,7 @@ export class ConnectionTimers {
         path.probes[space] = probes
         path.onProbeTimeout(nowMicros)
         repeatInFlight(parts.frames, path)
-        parts.multipath.onProbeTimeout(path, nowMicros)
+        parts.multipath.silence.onProbeTimeout(path, nowMicros)
         if (parts.config.role === "client" && parts.handshake.confirmed && isUnanswered(path))
           parts.events.push({ _tag: "unanswered" })
         if (parts.lifecycle.state === "handshaking" && recovery.ptoCount >= FATAL_TIMEOUTS)

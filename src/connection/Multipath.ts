@@ -16,6 +16,7 @@ import type { IdleTimer } from "./IdleTimer.ts"
 import type { Lifecycle } from "./lifecycle.ts"
 import { type KeptConnection, PathKeepAlive } from "./PathKeepAlive.ts"
 import type { PathSet } from "./PathSet.ts"
+import { PathSilence } from "./PathSilence.ts"
 import { earliest } from "../path/schedulers.ts"
 import { type OrderedConnection, SendOrder } from "./SendOrder.ts"
 import { type LossOwners, settleLost } from "./settleLost.ts"
@@ -64,23 +65,9 @@ export interface ManyPaths extends LossOwners, KeptConnection, GrowingConnection
   readonly localParameters: TransportParameters | undefined
 }
 
-/**
- * Consecutive probe timeouts after which nothing new is entrusted to a path. The first comes after about two round trips of
- * silence; if it was wrong, the next acknowledgement says so.
- */
-const SUSPECT_TIMEOUTS = 1
-/** The same while the peer is heard on it: an acknowledgement was lost, or it works in one direction only. */
-const HEARD_TIMEOUTS = 2
-/** The same for a path on which more is sent all the time, in PTOs: as long as two timeouts take. */
-const UNANSWERED_FACTOR = 3
-/** Packets of which nothing is heard for a PTO, nor anything else: so many are not lost by accident. */
-const UNANSWERED_PACKETS = 8
 /** For how many PTOs the state of an abandoned path is kept once the peer knows; and if it never says so. */
 const KEPT_PTOS = 3
 const UNANSWERED_PTOS = 12
-/** A path that is silent for the idle timeout is given up, and after a minute even if that is longer. */
-const LONGEST_SILENCE_MICROS = 60_000_000
-
 /**
  * The paths of a connection beyond the first: reserves them, opens and abandons them, and says which carry data.
  * draft-ietf-quic-multipath
@@ -93,6 +80,8 @@ export class Multipath {
   /** Which path is asked first for the next datagram. */
   readonly order: SendOrder
   readonly bond: Bond
+  /** Which paths have fallen silent. */
+  readonly silence: PathSilence
   /** Once there has been another path. */
   keepAlive: PathKeepAlive | undefined = undefined
   private readonly parts: ManyPaths
@@ -107,6 +96,7 @@ export class Multipath {
     this.parts = parts
     const { paths, config } = parts
     this.bond = new Bond(paths)
+    this.silence = new PathSilence(parts, () => this.changed())
     this.order = new SendOrder(parts, (config.scheduler ?? earliest)(), new StreamDemand(parts))
   }
 
@@ -204,55 +194,6 @@ export class Multipath {
     if (!this.parts.paths.all.some((other) => other !== path && other.status.isUsable)) return false
     this.end(path, { by: "local", code }, nowMicros)
     return true
-  }
-
-  /** A probe timeout. */
-  onProbeTimeout(path: ConnectionPath, nowMicros: number): void {
-    if (!this.mayFallSilent(path)) return
-    if (path.recovery.ptoCount >= (isHeard(path) ? HEARD_TIMEOUTS : SUSPECT_TIMEOUTS))
-      this.suspect(path, nowMicros)
-  }
-
-  /** Each packet restarts the PTO, so a trickle of them would hide that nothing is answered. */
-  unansweredDeadline(path: ConnectionPath): number {
-    if (!this.mayFallSilent(path)) return Number.POSITIVE_INFINITY
-    const { recovery } = path
-    const since = recovery.timer.unansweredMicros
-    const isAccident = recovery.packetsInFlight < UNANSWERED_PACKETS || isHeardSince(path, since)
-    return since + (isAccident ? UNANSWERED_FACTOR : 1) * recovery.ptoMicros()
-  }
-
-  private mayFallSilent({ status }: ConnectionPath): boolean {
-    return (
-      status.isUsable && !status.isSuspect && this.keepAlive !== undefined && this.parts.paths.hasSeveralOpen
-    )
-  }
-
-  /** Whatever is in flight on a silent path is sent again on others. */
-  suspect(path: ConnectionPath, nowMicros: number): void {
-    const { status, recovery } = path
-    status.silentSinceMicros = nowMicros
-    this.changed()
-    const { frames } = this.parts
-    for (let at = recovery.oldestOutstanding(Space.Application); at !== undefined; at = at.next)
-      frames.onLost(path, at)
-  }
-
-  /** Packets of a path were acknowledged. */
-  onAcked(path: ConnectionPath): void {
-    if (!path.status.isSuspect || path.recovery.ptoCount > 0) return
-    path.status.silentSinceMicros = Number.POSITIVE_INFINITY
-    this.changed()
-  }
-
-  /** When a path that has fallen silent is given up. Never while it moves, or while no other answers. */
-  silenceDeadline({ status, routes }: ConnectionPath, ptoMicros: number): number {
-    const { paths, idle } = this.parts
-    if (!status.isSuspect || !status.isUsable || routes.isMoving) return Number.POSITIVE_INFINITY
-    if (!paths.all.some((other) => other.status.isUsable && !other.status.isSuspect))
-      return Number.POSITIVE_INFINITY
-    const longest = Math.max(LONGEST_SILENCE_MICROS, 3 * ptoMicros)
-    return status.silentSinceMicros + Math.min(idle.longestSilence(ptoMicros), longest)
   }
 
   /** Gives up a path that is silent for too long: its ID may be needed, and probing it has to end. */
@@ -372,20 +313,12 @@ export class Multipath {
 
   /** A path has joined or left, or its status is another one. */
   private changed(): void {
-    this.bond.update()
+    // what they carried while all were silent: nothing else would find out that it was lost
+    for (const path of this.bond.update()) this.silence.repeat(path)
     this.order.update()
     this.parts.events.push({ _tag: "moved" })
   }
 }
-
-/**
- * Whether something has arrived that was sent after the peer could have had our last packet: a path that died when we
- * sent that delivers for half a round trip at most.
- */
-const isHeard = (path: ConnectionPath): boolean => isHeardSince(path, path.recovery.timer.lastElicitingMicros)
-
-const isHeardSince = ({ status, recovery }: ConnectionPath, micros: number): boolean =>
-  status.arrivedMicros > micros + recovery.rtt.smoothedMicros / 2
 
 const violation = (reason: string, type: number): TransportError =>
   new TransportError(PROTOCOL_VIOLATION, reason, type)

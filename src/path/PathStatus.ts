@@ -15,6 +15,8 @@ export class PathStatus extends StateMachine<PathState> {
   isPassedOver = false
   /** Since when it has been suspect: probes are not answered, and nothing has arrived on it either. */
   silentSinceMicros = Number.POSITIVE_INFINITY
+  /** While it is suspect: what was in flight on it is sent again on others, up to this packet. */
+  repeatedNumber = -1
   /** When an authentic packet arrived on it last. */
   arrivedMicros = Number.NEGATIVE_INFINITY
   /** We prefer other paths, once it is validated. */

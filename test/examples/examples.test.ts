@@ -50,8 +50,9 @@ const outputs: Record<string, RegExp> = {
   rpc: /^HTTP: (sunny, it is under water, 24 hours)\nQUIC: \1\n$/,
   rpcSimulated:
     /^10000 ticks at 5 % loss\ncut off: .*silent for the idle timeout\na price of 6, \d\.\d s after the network healed\n$/,
+  // each that watches says so, or hears it from storage first; on a slow machine the reason may be that of an attempt to reconnect
   cluster:
-    /^Anna and Bert have 20 accounts\n.* WARN .*A runner cannot be reached: .*silent for too long.*\nAnna is gone, Bert has 20; every deposit is there: true\n$/,
+    /^Anna and Bert have 20 accounts\n(?:.* WARN .*A runner cannot be reached: .*\n)+Anna is gone, Bert has 20; every deposit is there: true\n$/,
   replication: /^1000 keys restored\nkey 500 is 500\nthe leader knows that all is applied\n$/,
   chat: /^Anna is typing\nBert hears Anna: hello, Bert\nAnna hears Anna: hello, Bert\nAnna hears Bert: hello, Anna\nAnna has left\n$/,
   partition: /^apart: 10, 20, 20\ntogether: 30, 30, 30\n$/,

@@ -176,6 +176,24 @@ describe("D3, D5: a path that falls silent", () => {
     expect(pathAt(two, "client", 1).status).toMatchObject({ isSuspect: false, carries: true })
   })
 
+  it("gets what all carry while none answers, and loses nothing once another does", () => {
+    const two = new TwoPaths()
+    const id = write(two, 400_000)
+    two.exchange().advance(SECOND)
+    expect(read(two, id)).toBe(400_000)
+    two.arrives = () => false
+    const ids = [write(two, 10_000)]
+    two.exchange().advance(2 * SECOND)
+    ids.push(write(two, 300_000))
+    two.exchange().advance(SECOND / 10)
+    expect(statesOf(two, "client")).toEqual(["0 active, carries", "1 active, carries"])
+    expect(pathAt(two, "client", 1).recovery.packetsInFlight).toBeGreaterThan(15)
+    two.arrives = ({ socket }) => socket === 0
+    two.advance(4 * SECOND)
+    expect(ids.map((id) => read(two, id))).toEqual([10_000, 300_000])
+    expect(statesOf(two, "client")).toEqual(["0 active, carries", "1 active"])
+  })
+
   it("is found out though a little more is sent on it all the time", () => {
     const two = new TwoPaths()
     const client = two.of("client")
