@@ -49,12 +49,10 @@ export class ConnectionTimers {
   }
 
   private pathDeadline(path: ConnectionPath, ptoMicros: number, nowMicros: number): number {
-    const { multipath } = this.parts
-    const silenceMicros = Math.min(
-      multipath.silence.unansweredDeadline(path),
-      multipath.silence.deadline(path, ptoMicros)
-    )
-    let deadline = Math.min(path.deadline(), silenceMicros)
+    const { silence } = this.parts.multipath
+    let deadline = path.deadline()
+    if (silence !== undefined)
+      deadline = Math.min(deadline, silence.unansweredDeadline(path), silence.deadline(path, ptoMicros))
     // the ACKs of an abandoned path are sent on others: while none may send, their deadline is nobody's
     if (path.status.isEnding && this.parts.paths.mayCarryAcks)
       deadline = Math.min(deadline, path.ackDeadlineMicros)
@@ -136,8 +134,7 @@ export class ConnectionTimers {
     for (const path of [...paths]) {
       if (handshake.confirmed && path.status.isOpen && nowMicros >= path.rotation.deadlineMicros)
         path.rotateIds(nowMicros)
-      if (nowMicros >= multipath.silence.unansweredDeadline(path)) multipath.silence.suspect(path, nowMicros)
-      if (nowMicros >= multipath.silence.deadline(path, pto)) multipath.giveUp(path, nowMicros)
+      if (multipath.silence?.onTimeout(path, nowMicros, pto) === true) multipath.giveUp(path, nowMicros)
       if (nowMicros >= path.deadline()) this.firePath(path, nowMicros)
     }
   }
@@ -152,7 +149,7 @@ export class ConnectionTimers {
         path.probes[space] = probes
         path.onProbeTimeout(nowMicros)
         repeatInFlight(parts.frames, path)
-        parts.multipath.silence.onProbeTimeout(path, nowMicros)
+        parts.multipath.silence?.onProbeTimeout(path, nowMicros)
         if (parts.config.role === "client" && parts.handshake.confirmed && isUnanswered(path))
           parts.events.push({ _tag: "unanswered" })
         if (parts.lifecycle.state === "handshaking" && recovery.ptoCount >= FATAL_TIMEOUTS)

@@ -86,7 +86,7 @@ export class FrameReceiver implements FrameSink {
     this.settleAcked(path, path.recovery.acked)
     this.settleAcked(path, path.recovery.lateAcked)
     settleLost(parts, path, path.recovery.lost, nowMicros)
-    parts.multipath.silence.onAcked(path)
+    parts.multipath.silence?.onAcked(path)
     if (space === Space.Application) path.onMeasured()
     return this.strikes.oncePerPacket(FrameType.ACK)
   }

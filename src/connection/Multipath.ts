@@ -80,10 +80,9 @@ export class Multipath {
   /** Which path is asked first for the next datagram. */
   readonly order: SendOrder
   readonly bond: Bond
-  /** Which paths have fallen silent. */
-  readonly silence: PathSilence
-  /** Once there has been another path. */
+  /** Once there has been another path, these two. */
   keepAlive: PathKeepAlive | undefined = undefined
+  silence: PathSilence | undefined = undefined
   private readonly parts: ManyPaths
   /** The largest path IDs that the peer may use, and that we may; -1 without multipath. */
   private localMax = -1
@@ -96,7 +95,6 @@ export class Multipath {
     this.parts = parts
     const { paths, config } = parts
     this.bond = new Bond(paths)
-    this.silence = new PathSilence(parts, () => this.changed())
     this.order = new SendOrder(parts, (config.scheduler ?? earliest)(), new StreamDemand(parts))
   }
 
@@ -279,6 +277,7 @@ export class Multipath {
     path.begin(route, handshake.peerParameters!, nowMicros)
     path.migration.validate(nowMicros)
     this.keepAlive ??= new PathKeepAlive(this.parts)
+    this.silence ??= new PathSilence(this.parts, () => this.changed())
     this.keepAlive.start(nowMicros)
     if (config.role === "client" && path.status.isBackup)
       this.frames.status(path.id, ++path.status.sequence, true)
@@ -314,7 +313,7 @@ export class Multipath {
   /** A path has joined or left, or its status is another one. */
   private changed(): void {
     // what they carried while all were silent: nothing else would find out that it was lost
-    for (const path of this.bond.update()) this.silence.repeat(path)
+    for (const path of this.bond.update()) this.silence?.repeat(path)
     this.order.update()
     this.parts.events.push({ _tag: "moved" })
   }

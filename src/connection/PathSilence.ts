@@ -45,6 +45,12 @@ export class PathSilence {
       this.suspect(path, nowMicros)
   }
 
+  /** A timer has expired. Returns whether the path is to be given up. */
+  onTimeout(path: ConnectionPath, nowMicros: number, ptoMicros: number): boolean {
+    if (nowMicros >= this.unansweredDeadline(path)) this.suspect(path, nowMicros)
+    return nowMicros >= this.deadline(path, ptoMicros)
+  }
+
   /** Each packet restarts the PTO, so a trickle of them would hide that nothing is answered. */
   unansweredDeadline(path: ConnectionPath): number {
     if (!this.mayFallSilent(path)) return Number.POSITIVE_INFINITY
@@ -59,7 +65,7 @@ export class PathSilence {
   }
 
   /** Whatever is in flight on a silent path is sent again on others. */
-  suspect(path: ConnectionPath, nowMicros: number): void {
+  private suspect(path: ConnectionPath, nowMicros: number): void {
     const { status } = path
     status.silentSinceMicros = nowMicros
     status.repeatedNumber = -1
