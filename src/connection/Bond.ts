@@ -48,10 +48,15 @@ export class Bond extends StateMachine<BondingState> {
   }
 }
 
-/** Backups, and those that have fallen silent, carry data only while there is nothing better. draft-ietf-quic-multipath §5.6 */
+/**
+ * Backups, and those that have fallen silent, carry data only while there is nothing better. draft-ietf-quic-multipath §5.6
+ * While all are silent, one that has been so for longer has left a probe unanswered meanwhile, and is probably dead.
+ */
 const carriersAmong = (all: ReadonlyArray<ConnectionPath>): ReadonlyArray<ConnectionPath> => {
   const usable = all.filter(({ status }) => status.isUsable)
   const sound = usable.filter(({ status }) => !status.isSuspect)
   const preferred = sound.filter(({ status }) => status.state === "active" && !status.isPeerBackup)
-  return preferred.length > 0 ? preferred : sound.length > 0 ? sound : usable
+  if (sound.length > 0) return preferred.length > 0 ? preferred : sound
+  const latestMicros = Math.max(...usable.map(({ status }) => status.silentSinceMicros))
+  return usable.filter(({ status }) => status.silentSinceMicros >= latestMicros - LONGEST_PROBE_MICROS)
 }

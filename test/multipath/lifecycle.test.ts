@@ -194,6 +194,25 @@ describe("D3, D5: a path that falls silent", () => {
     expect(statesOf(two, "client")).toEqual(["0 active, carries", "1 active"])
   })
 
+  it("gets nothing while none answers, if another has been silent for a second less", () => {
+    const two = new TwoPaths()
+    two.arrives = ({ socket }) => socket === 0
+    write(two, 10_000)
+    for (let i = 0; i < 4; i++) {
+      two.exchange().advance(SECOND / 2)
+      write(two, 1000)
+    }
+    two.arrives = () => false
+    write(two, 10_000)
+    two.exchange().advance(SECOND)
+    expect(two.of("client").paths.all.map(({ status }) => status.isSuspect)).toEqual([true, true])
+    expect(statesOf(two, "client")).toEqual(["0 active, carries", "1 active"])
+    // whichever answers first carries
+    two.arrives = ({ socket }) => socket === 1
+    two.advance(2 * SECOND)
+    expect(statesOf(two, "client")).toEqual(["0 active", "1 active, carries"])
+  })
+
   it("is found out though a little more is sent on it all the time", () => {
     const two = new TwoPaths()
     const client = two.of("client")
