@@ -7,7 +7,7 @@ const [kind, file] = process.argv.slice(2)
 const firstLine = (text) =>
   String(text ?? "")
     .split("\n", 1)[0]
-    .slice(0, 300)
+    .slice(0, 800)
 
 /** A file that does not even load fails without failing a test. */
 const isBroken = (test) => test.status === "failed" && test.assertionResults.length === 0

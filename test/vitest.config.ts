@@ -37,6 +37,8 @@ export default defineConfig({
     pool: "threads",
     isolate: false,
     restoreMocks: true,
+    // the first line of a failure is all that CI's summary has
+    chaiConfig: { truncateThreshold: 400 },
     projects: [
       project("simulated", { maxWorkers: 2, sequence: { groupOrder: 0 } }),
       // what waits for real time bears no second worker beside it
