@@ -68,6 +68,7 @@ export interface ManyPaths extends LossOwners, KeptConnection, GrowingConnection
 /** For how many PTOs the state of an abandoned path is kept once the peer knows; and if it never says so. */
 const KEPT_PTOS = 3
 const UNANSWERED_PTOS = 12
+
 /**
  * The paths of a connection beyond the first: reserves them, opens and abandons them, and says which carry data.
  * draft-ietf-quic-multipath

@@ -56,8 +56,8 @@ export class PathSilence {
     if (!this.mayFallSilent(path)) return Number.POSITIVE_INFINITY
     const { recovery } = path
     const since = recovery.timer.unansweredMicros
-    const isAccident = recovery.packetsInFlight < UNANSWERED_PACKETS || isHeardSince(path, since)
-    return since + (isAccident ? UNANSWERED_FACTOR : 1) * recovery.ptoMicros()
+    const isDoubtful = recovery.packetsInFlight < UNANSWERED_PACKETS || isHeardSince(path, since)
+    return since + (isDoubtful ? UNANSWERED_FACTOR : 1) * recovery.ptoMicros()
   }
 
   private mayFallSilent({ status }: ConnectionPath): boolean {
@@ -103,11 +103,11 @@ export class PathSilence {
   }
 }
 
-/**
- * Whether something has arrived that was sent after the peer could have had our last packet: a path that died when we
- * sent that delivers for half a round trip at most.
- */
 const isHeard = (path: ConnectionPath): boolean => isHeardSince(path, path.recovery.timer.lastElicitingMicros)
 
+/**
+ * Whether something has arrived that was sent after the peer could have had a packet of then: a path that died when we
+ * sent that delivers for half a round trip at most.
+ */
 const isHeardSince = ({ status, recovery }: ConnectionPath, micros: number): boolean =>
   status.arrivedMicros > micros + recovery.rtt.smoothedMicros / 2

@@ -159,6 +159,16 @@ describe("D2, D6: the end of a path", () => {
   })
 })
 
+/** The client prefers the second path, which has just died. */
+const secondDies = () => {
+  const two = new TwoPaths()
+  const { multipath, streams } = two.of("client")
+  multipath.setBackup(pathAt(two, "client", 0), true)
+  two.exchange().advance(SECOND)
+  two.arrives = ({ socket }) => socket === 0
+  return { two, streams, pto: pathAt(two, "client", 1).recovery.ptoMicros(), id: streams.open(false) }
+}
+
 describe("D3, D5: a path that falls silent", () => {
   it("gets nothing new, what was in flight is sent on the other, and it comes back when it answers", () => {
     const two = new TwoPaths()
@@ -214,16 +224,10 @@ describe("D3, D5: a path that falls silent", () => {
   })
 
   it("is found out though a little more is sent on it all the time", () => {
-    const two = new TwoPaths()
-    const client = two.of("client")
-    client.multipath.setBackup(pathAt(two, "client", 0), true)
-    two.exchange().advance(SECOND)
-    two.arrives = ({ socket }) => socket === 0
-    const pto = client.path.recovery.ptoMicros()
-    const id = client.streams.open(false)
+    const { two, streams, pto, id } = secondDies()
     let arrived = 0
     for (let i = 0; i < 40; i++) {
-      client.streams.write(id, new Uint8Array(10))
+      streams.write(id, new Uint8Array(10))
       two.exchange().advance(pto / 5)
       arrived += read(two, id)
     }
@@ -232,16 +236,10 @@ describe("D3, D5: a path that falls silent", () => {
   })
 
   it("is found out within a PTO by much that is sent on it all the time, while the peer is silent on it", () => {
-    const two = new TwoPaths()
-    const client = two.of("client")
-    client.multipath.setBackup(pathAt(two, "client", 0), true)
-    two.exchange().advance(SECOND)
-    two.arrives = ({ socket }) => socket === 0
-    const pto = client.path.recovery.ptoMicros()
-    const id = client.streams.open(false)
+    const { two, streams, pto, id } = secondDies()
     const ptos: Array<number> = []
     for (let i = 0; i < 40 && !pathAt(two, "client", 1).status.isSuspect; i++) {
-      client.streams.write(id, new Uint8Array(10))
+      streams.write(id, new Uint8Array(10))
       two.exchange().advance(pto / 10)
       ptos.push((i + 1) / 10)
     }
