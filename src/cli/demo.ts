@@ -41,7 +41,7 @@ const ServerLine = Schema.fromJsonString(
       packetsLost: Schema.Int
     }),
     Schema.Struct({ event: Schema.Literals(["connected", "disconnected"]) }),
-    Schema.Struct({ event: Schema.Literal("refused"), reason: Schema.String })
+    Schema.Struct({ event: Schema.Literals(["refused", "unfinished"]), reason: Schema.String })
   ])
 )
 type ServerLine = typeof ServerLine.Type

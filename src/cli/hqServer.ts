@@ -35,6 +35,8 @@ export type ServeEvent =
       readonly path: string | undefined
       readonly reason: string
     }
+  /** The client has given a request up, or is gone. */
+  | { readonly event: "unfinished"; readonly client: string; readonly reason: string }
   | { readonly event: "disconnected"; readonly client: string; readonly reason: string | undefined }
   | StopEvent
 
@@ -107,7 +109,7 @@ export const serveDirectory = Effect.fnUntraced(function* (server: HqServer) {
       yield* connection
         .serveStreams((stream) =>
           Effect.catchTag(answer(server, connection, stream), "QuicError", ({ message }) =>
-            report({ event: "refused", client, path: undefined, reason: message })
+            report({ event: "unfinished", client, reason: message })
           )
         )
         .pipe(

@@ -72,6 +72,8 @@ const reportAsText =
         return Console.log(
           `${event.client}  refused ${printable(event.path ?? "a request")}: ${printable(event.reason)}`
         )
+      case "unfinished":
+        return Console.log(`${event.client}  left a request unfinished: ${printable(event.reason)}`)
       case "disconnected":
         return Console.log(
           `${event.client}  disconnected${event.reason === undefined ? "" : `: ${printable(event.reason)}`}`

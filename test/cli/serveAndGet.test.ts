@@ -195,7 +195,7 @@ it("leaves no partial file when get is interrupted, and the server keeps serving
   expect({ code, stderr }).toEqual({ code: 130, stderr: line })
   expect(performance.now() - interruptedAt).toBeLessThan(3000)
   expect(readdirSync(downloads)).toEqual([])
-  await server.printed(/disconnected/)
+  await server.printed(/left a request unfinished: .*disconnected/s)
   expect((await runCli(["get", url("b.bin"), "--pin-sha256", fingerprint, "-o", downloads])).code).toBe(0)
 })
 
